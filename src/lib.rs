@@ -1,0 +1,2 @@
+//! A KMDF driver that exercises `QueuedWorkItem` through IOCTLs.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The Linux front door.
+fn main() {}
