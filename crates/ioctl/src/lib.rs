@@ -1,2 +1,88 @@
-//! t
+//! The contract of the driver and whoever talks to it: control codes, structures, interface GUID.
+//!
+//! Both sides compile this crate, so it holds nothing but the contract: fixed-width little-endian structures without
+//! implicit padding, their layout asserted at compile time, read and written without `unsafe`.
+//!
+//! Every input begins with a [`Header`], which names the contract's version and the instance that it speaks to.
+//! Every code is `METHOD_BUFFERED`; its access bits say what a handle must have been opened for.
+//!
+//! | code | access | input | output | completes |
+//! |---|---|---|---|---|
+//! | [`VERSION`] | read | none | [`VersionReply`] | at once |
+//! | [`CONFIGURE`] | write | [`Configure`] | none | at once |
+//! | [`ENQUEUE`] | write | [`Enqueue`], payload | none | at once |
+//! | [`ENQUEUE_AND_WAIT`] | write | [`Enqueue`], payload | [`WaitReply`] | when the item ran, or was cancelled |
+//! | [`FLUSH`] | write | [`Header`] | none | when all that was enqueued before it ran |
+//! | [`CLOSE`] | write | [`Close`] | [`CloseReply`] | when the instance is closed |
+//! | [`GATE`] | write | [`Header`] | none | at once |
+//! | [`RELEASE`] | write | [`Header`] | none | at once |
+//! | [`STATISTICS`] | read | [`Header`] | [`StatisticsReply`] | at once |
+//! | [`READ_LOG`] | read | [`ReadLog`] | [`LogReply`], [`LogEntry`]… | at once |
+//!
+//! # Statuses
+//!
+//! These every code can return; what is its own stands on the code.
+//!
+//! | status | why |
+//! |---|---|
+//! | `STATUS_INVALID_DEVICE_REQUEST` | the code is unknown |
+//! | `STATUS_INVALID_BUFFER_SIZE` | the input is shorter than its structure, or longer where nothing may follow it |
+//! | `STATUS_BUFFER_TOO_SMALL` | the output is shorter than the reply; nothing was done |
+//! | `STATUS_REVISION_MISMATCH` | [`Header::version`] is not [`CONTRACT_VERSION`] |
+//! | `STATUS_INVALID_PARAMETER` | no such instance, a reserved field that is not zero, or a value out of [`limits`] |
+//! | `STATUS_DELETE_PENDING` | the device is going away |
+//! | `STATUS_CANCELLED` | the request was cancelled, or its handle closed |
+
 #![no_std]
+
+mod codes;
+mod log;
+mod requests;
+mod status;
+
+pub use codes::*;
+pub use log::*;
+pub use requests::*;
+pub use status::*;
+
+/// The version of this contract. It changes with any change that an older side could misread.
+pub const CONTRACT_VERSION: u32 = 1;
+
+/// The device interface that the driver registers: `{1C2FB4D7-B611-47B5-B358-FA57B016D9C2}`.
+pub const INTERFACE_GUID: Guid = Guid {
+    data1: 0x1C2F_B4D7,
+    data2: 0xB611,
+    data3: 0x47B5,
+    data4: [0xB3, 0x58, 0xFA, 0x57, 0xB0, 0x16, 0xD9, 0xC2],
+};
+
+/// A GUID, field by field, for whichever bindings the caller has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guid {
+    /// The first 32 bits.
+    pub data1: u32,
+    /// The next 16 bits.
+    pub data2: u16,
+    /// The next 16 bits.
+    pub data3: u16,
+    /// The last 64 bits, byte by byte.
+    pub data4: [u8; 8],
+}
+
+/// What the driver bounds before it uses a figure from user mode.
+pub mod limits {
+    /// Instances of `QueuedWorkItem`, by id from 0.
+    pub const INSTANCES: u32 = 1;
+    /// Buffers of one instance.
+    pub const BUFFER_COUNT: u32 = 65_536;
+    /// Bytes of one buffer's payload.
+    pub const BUFFER_SIZE: u32 = 65_536;
+    /// Bytes of all of one instance's buffers: what one user can hold of nonpaged pool.
+    pub const INSTANCE_BYTES: u64 = 16 * 1024 * 1024;
+    /// Microseconds that a callback may be asked to spend on one item.
+    pub const SPEND_US: u32 = 1_000_000;
+    /// Entries that the execution log keeps; older ones are overwritten and counted as lost.
+    pub const LOG_ENTRIES: u32 = 65_536;
+    /// Requests that may be pended at once on what blocks: flush and close.
+    pub const BLOCKING_REQUESTS: u32 = 64;
+}

@@ -1,0 +1,87 @@
+//! The control codes, built as `CTL_CODE` of the WDK builds them.
+
+/// `FILE_DEVICE_UNKNOWN`: the type of a device that is none of Microsoft's.
+pub const DEVICE_TYPE: u32 = 0x22;
+
+const METHOD_BUFFERED: u32 = 0;
+const FILE_READ_ACCESS: u32 = 1;
+const FILE_WRITE_ACCESS: u32 = 2;
+
+/// Function numbers from 0x800 up are the vendor's.
+const fn ctl_code(function: u32, access: u32) -> u32 {
+    (DEVICE_TYPE << 16) | (access << 14) | ((0x800 + function) << 2) | METHOD_BUFFERED
+}
+
+/// Who is there: the contract's and the driver's versions, the limits. Any version of the contract answers it, and it
+/// takes no input, so that a mismatch can be told from a missing driver.
+pub const VERSION: u32 = ctl_code(0, FILE_READ_ACCESS);
+
+/// Creates the instance. An instance that is open is refused with `STATUS_DEVICE_ALREADY_ATTACHED`: [`CLOSE`] it first.
+/// `STATUS_INSUFFICIENT_RESOURCES`: no memory; nothing was created.
+pub const CONFIGURE: u32 = ctl_code(1, FILE_WRITE_ACCESS);
+
+/// Enqueues one item. `STATUS_INSUFFICIENT_RESOURCES`: every buffer is taken. `STATUS_INVALID_BUFFER_SIZE`: the payload
+/// is longer than [`Configure::buffer_size`]. `STATUS_DELETE_PENDING`: the instance is closing.
+/// `STATUS_DEVICE_NOT_READY`: it is not configured.
+pub const ENQUEUE: u32 = ctl_code(2, FILE_WRITE_ACCESS);
+
+/// Enqueues one item and completes when it ran, with what its callback set in [`WaitReply`]. The request itself then
+/// completes with success: error statuses would drop the output. Refusals are those of [`ENQUEUE`]. A request that is
+/// cancelled completes at once with `STATUS_CANCELLED`; its item still runs, once.
+pub const ENQUEUE_AND_WAIT: u32 = ctl_code(3, FILE_WRITE_ACCESS);
+
+/// Completes when everything that was enqueued before it has run. `STATUS_DEVICE_NOT_READY`: not configured.
+/// `STATUS_DELETE_PENDING`: the instance is closing. `STATUS_INSUFFICIENT_RESOURCES`: too many blocking requests at once.
+pub const FLUSH: u32 = ctl_code(4, FILE_WRITE_ACCESS);
+
+/// Closes the instance: runs what is queued, or cancels it. A gate that is closed holds a draining close until it is
+/// released. `STATUS_DEVICE_NOT_READY`: not configured. `STATUS_INSUFFICIENT_RESOURCES`: too many blocking requests.
+pub const CLOSE: u32 = ctl_code(5, FILE_WRITE_ACCESS);
+
+/// Closes the gate: the callback stops before its next item's work until [`RELEASE`]. The gate opens by itself when the
+/// handle that closed it is closed, and when the device is removed.
+pub const GATE: u32 = ctl_code(6, FILE_WRITE_ACCESS);
+
+/// Opens the gate, whoever closed it.
+pub const RELEASE: u32 = ctl_code(7, FILE_WRITE_ACCESS);
+
+/// The instance's counters. They are kept when it is closed, and begin anew with the next [`CONFIGURE`].
+pub const STATISTICS: u32 = ctl_code(8, FILE_READ_ACCESS);
+
+/// Reads the execution log from a sequence number on, as many entries as the output holds. Reading changes nothing.
+/// The log begins anew with [`CONFIGURE`].
+pub const READ_LOG: u32 = ctl_code(9, FILE_READ_ACCESS);
+
+/// Every code of the contract, with its name.
+pub const ALL: [(u32, &str); 10] = [
+    (VERSION, "VERSION"),
+    (CONFIGURE, "CONFIGURE"),
+    (ENQUEUE, "ENQUEUE"),
+    (ENQUEUE_AND_WAIT, "ENQUEUE_AND_WAIT"),
+    (FLUSH, "FLUSH"),
+    (CLOSE, "CLOSE"),
+    (GATE, "GATE"),
+    (RELEASE, "RELEASE"),
+    (STATISTICS, "STATISTICS"),
+    (READ_LOG, "READ_LOG"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_what_ctl_code_makes() {
+        // CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_BUFFERED, FILE_READ_ACCESS), worked out by hand.
+        assert_eq!(VERSION, 0x0022_6000);
+        assert_eq!(CONFIGURE, 0x0022_A004);
+    }
+
+    #[test]
+    fn codes_are_distinct_and_buffered() {
+        for (i, (code, name)) in ALL.iter().enumerate() {
+            assert_eq!(code & 3, METHOD_BUFFERED, "{name}");
+            assert!(ALL[i + 1..].iter().all(|(other, _)| other != code), "{name}");
+        }
+    }
+}
