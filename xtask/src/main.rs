@@ -1,2 +1,89 @@
-//! The Linux front door.
-fn main() {}
+//! The Linux front door: every chore of a developer without Windows is one `cargo xtask` command.
+//!
+//! Windows developers use `cargo make` with Microsoft's kits; nothing here is involved in that build.
+
+mod paths;
+mod process;
+mod progress;
+mod wine;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::{paths::Paths, progress::Progress};
+
+/// Build, run and test the Windows driver on Linux.
+///
+/// The driver is a KMDF `.sys` made with Microsoft's `windows-drivers-rs` crates. Here it is compiled against a
+/// stand-in for the Windows Driver Kit and loaded by Wine, whose NT kernel is enough for a driver without hardware;
+/// `wdfldr.sys` from `linux/wdfldr` is the KMDF that it binds to. The bytes of the `.sys` do not depend on this:
+/// the same file is meant for Windows.
+///
+/// All state lives in one folder, `target/linux`, or the one that the environment variable `QWI_LINUX_DIR` names.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct GlobalArgs {
+    /// Show the output of every tool that runs, and more detail of every check
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what this machine lacks (Debian packages or Rust targets) and build the stand-in for the WDK
+    Setup,
+    /// Build the driver, the KMDF runtime for Wine, the harness and the INF into one folder
+    Build,
+    /// Delete everything that the other commands made
+    Clean,
+}
+
+/// What every command is handed.
+struct Context {
+    paths: Paths,
+    progress: Progress,
+    verbose: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    let context = Context {
+        paths: Paths::find()?,
+        progress: Progress::new(cli.global.verbose),
+        verbose: cli.global.verbose,
+    };
+    match &cli.command {
+        Command::Setup | Command::Build => Ok(()),
+        Command::Clean => clean(&context),
+    }
+}
+
+fn clean(context: &Context) -> Result<()> {
+    let step = context.progress.step("clean");
+    paths::remove_dir_if_present(context.paths.linux_dir())?;
+    step.done(&format!(
+        "removed {}",
+        context.paths.shown(context.paths.linux_dir())
+    ));
+    Ok(())
+}

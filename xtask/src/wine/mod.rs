@@ -1,0 +1,1 @@
+//! The Wine half: the prefix, loading drivers into it, running programs in it.
