@@ -2,9 +2,19 @@
 //!
 //! Windows developers use `cargo make` with Microsoft's kits; nothing here is involved in that build.
 
+mod build;
+mod inf;
+mod kits;
+mod packages;
+mod patch;
 mod paths;
+mod pe;
 mod process;
 mod progress;
+mod setup;
+mod shadow;
+mod stamp;
+mod toolchain;
 mod wine;
 
 use std::process::ExitCode;
@@ -43,7 +53,7 @@ enum Command {
     /// Install what this machine lacks (Debian packages or Rust targets) and build the stand-in for the WDK
     Setup,
     /// Build the driver, the KMDF runtime for Wine, the harness and the INF into one folder
-    Build,
+    Build(build::Options),
     /// Delete everything that the other commands made
     Clean,
 }
@@ -73,7 +83,8 @@ fn run(cli: &Cli) -> Result<()> {
         verbose: cli.global.verbose,
     };
     match &cli.command {
-        Command::Setup | Command::Build => Ok(()),
+        Command::Setup => setup::run(&context),
+        Command::Build(options) => build::run(&context, options),
         Command::Clean => clean(&context),
     }
 }

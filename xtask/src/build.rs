@@ -1,0 +1,369 @@
+//! `cargo xtask build`: from the sources to a folder of files that a Windows machine, or Wine, can install.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum as _;
+
+use crate::{
+    Context, inf,
+    kits::{self, Kits},
+    packages::{Artefact, PACKAGES, Package, Recipe},
+    paths::{copy_if_changed, create_dir},
+    pe,
+    process::Tool,
+    progress::Step,
+    shadow,
+    stamp::Inputs,
+    toolchain::{KERNEL_TARGET, Kit, MINGW_GCC, PROGRAM_TARGET, Rust},
+};
+
+/// What to build and how.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// What to build; everything if none is named
+    #[arg(value_name = "ARTEFACT")]
+    pub(crate) artefacts: Vec<Artefact>,
+    /// `release`, or `checked`: the same code generation with assertions and overflow checks
+    #[arg(long, value_enum, default_value_t = Profile::Release)]
+    pub(crate) profile: Profile,
+    /// Fail on a warning in one of the repository's packages; implied when the variable CI is set
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            artefacts: Vec::new(),
+            profile: Profile::Release,
+            deny_warnings: false,
+        }
+    }
+}
+
+/// A cargo profile that kernel code can be built with: without optimisation it does not link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Profile {
+    /// What ships
+    Release,
+    /// With debug assertions and overflow checks
+    Checked,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Checked => "checked",
+        }
+    }
+}
+
+/// A build under way: everything that its steps share.
+struct Builder<'a> {
+    context: &'a Context,
+    rust: Rust,
+    kits: Kits,
+    profile: Profile,
+}
+
+/// Builds what is asked for into the output folder.
+pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
+    let Some(rust) = Rust::find()? else {
+        bail!("this machine has no Rust compiler for Windows targets: run `cargo xtask setup`");
+    };
+    let kit = Kit::require()?;
+    let kits = kits::assemble(context, &kit)?;
+    let deny_warnings = options.deny_warnings || std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
+    shadow::generate(context, &rust, &kit, &kits, deny_warnings)?;
+    create_dir(&context.paths.out())?;
+    let builder = Builder {
+        context,
+        rust,
+        kits,
+        profile: options.profile,
+    };
+    builder.relink_if_libraries_changed()?;
+    for package in PACKAGES {
+        if options.artefacts.is_empty() || options.artefacts.contains(&package.artefact) {
+            builder.make(package)?;
+        }
+    }
+    Ok(())
+}
+
+impl Builder<'_> {
+    fn make(&self, package: &Package) -> Result<()> {
+        let name = package
+            .artefact
+            .to_possible_value()
+            .map_or_else(String::new, |name| name.get_name().to_owned());
+        let step = self.context.progress.step(&name);
+        let made = match package.recipe {
+            Recipe::KmdfDriver { inx } => self.kernel_module(&step, package, inx, pe::Role::KmdfDriver)?,
+            Recipe::ExportDriver => self.kernel_module(&step, package, None, pe::Role::ExportDriver)?,
+            Recipe::Program { exe } => self.program(&step, package, exe)?,
+            Recipe::CLibrary { source } => self.c_library(&step, package, source)?,
+        };
+        step.done(&self.context.paths.shown(&made));
+        Ok(())
+    }
+
+    /// Cargo does not watch the libraries that a `#[link]` names: without this, a changed stand-in would not reach
+    /// drivers that are already linked.
+    fn relink_if_libraries_changed(&self) -> Result<()> {
+        let mut inputs = Inputs::default();
+        inputs.folder(&self.kits.root().join("Lib"))?;
+        let stamp = inputs.stamp(&self.context.paths, "linked");
+        if stamp.is_fresh() {
+            return Ok(());
+        }
+        let kernel = PACKAGES
+            .iter()
+            .filter(|package| matches!(package.recipe, Recipe::KmdfDriver { .. } | Recipe::ExportDriver));
+        for triple in [KERNEL_TARGET] {
+            for profile in [Profile::Release, Profile::Checked] {
+                let deps = self.target_dir(triple, profile);
+                for package in kernel.clone() {
+                    forget(&deps, package.name)?;
+                }
+            }
+        }
+        stamp.finish()
+    }
+
+    fn target_dir(&self, triple: &str, profile: Profile) -> PathBuf {
+        self.context
+            .paths
+            .shadow()
+            .join("target")
+            .join(triple)
+            .join(profile.name())
+    }
+
+    fn kernel_module(
+        &self,
+        step: &Step,
+        package: &Package,
+        inx: Option<&str>,
+        role: pe::Role,
+    ) -> Result<PathBuf> {
+        let std = [
+            "-Zbuild-std=core,alloc",
+            "-Zbuild-std-features=compiler-builtins-mem",
+        ];
+        self.cargo(step, package, KERNEL_TARGET, &std)?;
+        let stem = package.file_stem();
+        let made = self.target_dir(KERNEL_TARGET, self.profile);
+        let sys = self.context.paths.out().join(format!("{stem}.sys"));
+        let linked = made.join(format!("{stem}.dll"));
+        let image = fs::read(&linked).with_context(|| format!("cargo left no {}", linked.display()))?;
+        let report = pe::check(&image, role)
+            .with_context(|| format!("{stem}.sys is not a proper kernel module ({})", linked.display()))?;
+        if self.context.verbose {
+            for line in report.lines() {
+                step.line(&format!("  {line}"));
+            }
+        }
+        copy_if_changed(&linked, &sys)?;
+        let pdb = linked.with_extension("pdb");
+        if pdb.is_file() {
+            copy_if_changed(&pdb, &sys.with_extension("pdb"))?;
+        }
+        if let Some(inx) = inx {
+            self.stamp_inf(step, inx, &sys.with_extension("inf"))?;
+        }
+        Ok(sys)
+    }
+
+    fn stamp_inf(&self, step: &Step, inx: &str, to: &Path) -> Result<()> {
+        let source = self.context.paths.root().join(format!("{inx}.inx"));
+        if !source.is_file() {
+            step.line(&format!("warning: there is no {inx}.inx: no INF is made"));
+            return Ok(());
+        }
+        inf::stamp_file(&self.context.paths, &source, to)
+    }
+
+    fn program(&self, step: &Step, package: &Package, exe: &str) -> Result<PathBuf> {
+        self.cargo(step, package, PROGRAM_TARGET, &["-Zbuild-std=std,panic_abort"])?;
+        let made = self
+            .target_dir(PROGRAM_TARGET, self.profile)
+            .join(format!("{exe}.exe"));
+        let to = self.context.paths.out().join(format!("{exe}.exe"));
+        if !made.is_file() {
+            bail!("the package {} has no program `{exe}`", package.name);
+        }
+        copy_if_changed(&made, &to)?;
+        Ok(to)
+    }
+
+    fn c_library(&self, step: &Step, package: &Package, source: &str) -> Result<PathBuf> {
+        let source = self.context.paths.root().join(source);
+        let to = self.context.paths.out().join(format!("{}.dll", package.name));
+        let mut inputs = Inputs::new()?;
+        for extension in ["c", "def"] {
+            inputs.file(&source.with_extension(extension))?;
+        }
+        let stamp = inputs.stamp(&self.context.paths, package.name);
+        if stamp.is_fresh() && to.is_file() {
+            return Ok(to);
+        }
+        stamp.begin()?;
+        Tool::new(MINGW_GCC)
+            .args([
+                "-shared",
+                "-nostdlib",
+                "-Os",
+                "-s",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-Wl,--no-insert-timestamp",
+            ])
+            .args(["-e", "DllMain", "-o"])
+            .arg(&to)
+            .arg(source.with_extension("c"))
+            .arg(source.with_extension("def"))
+            .arg("-ladvapi32")
+            .log(&self.context.paths.log(package.name))
+            .run(step)?;
+        stamp.finish()?;
+        Ok(to)
+    }
+
+    fn cargo(&self, step: &Step, package: &Package, triple: &str, std: &[&str]) -> Result<()> {
+        let std = if self.rust.builds_std() { std } else { &[] };
+        let log = self.context.paths.log(&format!("cargo-{}", package.name));
+        let lines = self
+            .rust
+            .cargo()
+            .args([
+                "build",
+                "--package",
+                package.name,
+                "--profile",
+                self.profile.name(),
+                "--target",
+                triple,
+            ])
+            .args(std)
+            .env(
+                "CARGO_TERM_COLOR",
+                if self.context.progress.colour() {
+                    "always"
+                } else {
+                    "never"
+                },
+            )
+            .env("CARGO_TERM_PROGRESS_WHEN", "never")
+            .current_dir(&self.context.paths.shadow())
+            .log(&log)
+            .echo(self.context.verbose)
+            .run_with(step, is_diagnostic)?;
+        if !self.context.verbose {
+            for line in lines.iter().filter(|line| is_diagnostic(line)) {
+                step.line(line);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes cargo link a package again.
+fn forget(profile_dir: &Path, package: &str) -> Result<()> {
+    let fingerprints = profile_dir.join(".fingerprint");
+    let Ok(entries) = fs::read_dir(&fingerprints) else {
+        return Ok(());
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_own = name
+            .strip_prefix(package)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .is_some_and(|hash| hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit()));
+        if is_own {
+            crate::paths::remove_dir_if_present(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a line of cargo's output tells something: not progress, and not the note that the standard library's own
+/// workspace has no use for our patches.
+fn is_diagnostic(line: &str) -> bool {
+    // The note about patches comes with explanations, indented below it.
+    const PROGRESS: &[&str] = &[
+        "Adding",
+        "Blocking",
+        "Building",
+        "Checking",
+        "Compiling",
+        "Dirty",
+        "Downloaded",
+        "Downloading",
+        "Finished",
+        "Fresh",
+        "Locking",
+        "Removing",
+        "Running",
+        "Unpacking",
+        "Updating",
+    ];
+    let line = console::strip_ansi_codes(line);
+    let indented = line.starts_with("  ") && !line.trim_start().starts_with(['|', '=']);
+    let word = line.split_whitespace().next().unwrap_or_default();
+    if (indented || word == "Finished") && PROGRESS.contains(&word) {
+        return false;
+    }
+    !(line.starts_with("warning: patch `") && line.ends_with("was not used in the crate graph"))
+        && !line.starts_with("help: Check that the patched package version")
+        && !line.starts_with("with the dependency requirements")
+        && !line.starts_with("what is locked in the Cargo.lock file")
+        && !line.starts_with("version. This may also occur with an optional")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_of_cargo_is_told_from_diagnostics() {
+        for line in [
+            "   Compiling wdk-sys v0.5.2",
+            "\u{1b}[1m    Finished\u{1b}[0m `release` profile",
+        ] {
+            assert!(!is_diagnostic(line), "{line}");
+        }
+        for line in [
+            "error[E0425]: cannot find",
+            "  --> src/lib.rs:1:1",
+            "   | ",
+            "warning: unused import",
+        ] {
+            assert!(is_diagnostic(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn only_the_packages_own_fingerprints_are_forgotten() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let fingerprints = dir.path().join(".fingerprint");
+        for name in [
+            "wdfldr-0123456789abcdef",
+            "wdfldr-test-0123456789abcdef",
+            "wdk-sys-0123456789abcdef",
+        ] {
+            create_dir(&fingerprints.join(name)).expect("create");
+        }
+        forget(dir.path(), "wdfldr").expect("forget");
+        assert!(!fingerprints.join("wdfldr-0123456789abcdef").exists());
+        assert!(fingerprints.join("wdfldr-test-0123456789abcdef").exists());
+        assert!(fingerprints.join("wdk-sys-0123456789abcdef").exists());
+    }
+}
