@@ -1,8 +1,6 @@
 /*
- * mingw-w64's wdm.h, with what it lacks.
- *
- * Two kinds of gap: routines that it only has as inline code or macros, of which no binding can be made and no import
- * comes, and the pool interface of Windows 10 2004.
+ * mingw-w64's wdm.h, with what it lacks: the IRQL routines as imports, a device object's true size, and the pool
+ * interface of Windows 10 2004.
  */
 #ifndef QWI_KM_WDM_H
 #define QWI_KM_WDM_H
@@ -16,24 +14,27 @@
 #endif
 
 /*
- * The inline bodies read CR8 and the shared user page; in their place come imports, which a stand-in kernel can answer
- * too. The names move out of the way while mingw-w64's header is read, and are declared afterwards.
+ * The IRQL routines are inline code over CR8 there. In the WDK they are imports of ntoskrnl, which a stand-in kernel can
+ * answer too. The names move out of the way while mingw-w64's header is read, and are declared afterwards.
+ * KeQuerySystemTime and KeQueryInterruptTime stay the macros that they are in the WDK: x64 Windows exports neither.
  */
 #define KeGetCurrentIrql QwiInlineKeGetCurrentIrql
 #define KeLowerIrql QwiInlineKeLowerIrql
 #define KfRaiseIrql QwiInlineKfRaiseIrql
+
+/* Windows aligns device objects like pool memory, which makes them 0x150 bytes; mingw-w64 does not (0x148). */
+#define _DEVICE_OBJECT __declspec(align(16)) _DEVICE_OBJECT
+
 #include_next <wdm.h>
+
+#undef _DEVICE_OBJECT
 #undef KeGetCurrentIrql
 #undef KeLowerIrql
 #undef KfRaiseIrql
-#undef KeQuerySystemTime
-#undef KeQueryInterruptTime
 
 NTKERNELAPI KIRQL NTAPI KeGetCurrentIrql(VOID);
 NTKERNELAPI VOID NTAPI KeLowerIrql(KIRQL NewIrql);
 NTKERNELAPI KIRQL NTAPI KfRaiseIrql(KIRQL NewIrql);
-NTKERNELAPI VOID NTAPI KeQuerySystemTime(PLARGE_INTEGER CurrentTime);
-NTKERNELAPI ULONGLONG NTAPI KeQueryInterruptTime(VOID);
 
 typedef ULONG64 POOL_FLAGS;
 
