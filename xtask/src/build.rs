@@ -264,9 +264,9 @@ impl Builder<'_> {
             .current_dir(&self.context.paths.shadow())
             .log(&log)
             .echo(self.context.verbose)
-            .run_with(step, is_diagnostic)?;
+            .run_with(step, diagnostics)?;
         if !self.context.verbose {
-            for line in lines.iter().filter(|line| is_diagnostic(line)) {
+            for line in diagnostics(&lines) {
                 step.line(line);
             }
         }
@@ -294,10 +294,9 @@ fn forget(profile_dir: &Path, package: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether a line of cargo's output tells something: not progress, and not the note that the standard library's own
-/// workspace has no use for our patches.
-fn is_diagnostic(line: &str) -> bool {
-    // The note about patches comes with explanations, indented below it.
+/// The lines of cargo's output that tell something: no progress, and not the note (a warning and the indented lines
+/// after it) that the standard library's own workspace has no use for our patches.
+fn diagnostics(lines: &[String]) -> Vec<&str> {
     const PROGRESS: &[&str] = &[
         "Adding",
         "Blocking",
@@ -315,17 +314,20 @@ fn is_diagnostic(line: &str) -> bool {
         "Unpacking",
         "Updating",
     ];
-    let line = console::strip_ansi_codes(line);
-    let indented = line.starts_with("  ") && !line.trim_start().starts_with(['|', '=']);
-    let word = line.split_whitespace().next().unwrap_or_default();
-    if (indented || word == "Finished") && PROGRESS.contains(&word) {
-        return false;
+    let mut in_note = false;
+    let mut told = Vec::new();
+    for line in lines {
+        let plain = console::strip_ansi_codes(line);
+        let word = plain.split_whitespace().next().unwrap_or_default();
+        let about_patch =
+            plain.starts_with("warning: patch `") && plain.ends_with("was not used in the crate graph");
+        in_note = about_patch || (in_note && (word == "help:" || plain.starts_with("      ")));
+        let progress = plain.starts_with(' ') && PROGRESS.contains(&word);
+        if !in_note && !progress {
+            told.push(line.as_str());
+        }
     }
-    !(line.starts_with("warning: patch `") && line.ends_with("was not used in the crate graph"))
-        && !line.starts_with("help: Check that the patched package version")
-        && !line.starts_with("with the dependency requirements")
-        && !line.starts_with("what is locked in the Cargo.lock file")
-        && !line.starts_with("version. This may also occur with an optional")
+    told
 }
 
 #[cfg(test)]
@@ -334,20 +336,26 @@ mod tests {
 
     #[test]
     fn progress_of_cargo_is_told_from_diagnostics() {
-        for line in [
+        let lines = [
+            "    Updating crates.io index",
+            "warning: patch `windows v0.62.2 (/ws/patch/windows)` was not used in the crate graph",
+            "help: Check that the patched package version and available features are compatible",
+            "      with the dependency requirements.",
             "   Compiling wdk-sys v0.5.2",
-            "\u{1b}[1m    Finished\u{1b}[0m `release` profile",
-        ] {
-            assert!(!is_diagnostic(line), "{line}");
-        }
-        for line in [
-            "error[E0425]: cannot find",
-            "  --> src/lib.rs:1:1",
-            "   | ",
             "warning: unused import",
-        ] {
-            assert!(is_diagnostic(line), "{line}");
-        }
+            "  --> src/lib.rs:1:1",
+            "   |",
+            "help: remove it",
+            "\u{1b}[1m    Finished\u{1b}[0m `release` profile",
+        ]
+        .map(str::to_owned);
+        let expected = [
+            "warning: unused import",
+            "  --> src/lib.rs:1:1",
+            "   |",
+            "help: remove it",
+        ];
+        assert_eq!(diagnostics(&lines), expected);
     }
 
     #[test]

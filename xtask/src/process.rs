@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::{paths::create_dir, progress::Step};
 
@@ -99,11 +99,15 @@ impl Tool {
 
     /// Runs it to its end; standard output and error are one stream of lines, as they come. Fails when it fails.
     pub(crate) fn run(self, step: &Step) -> Result<Vec<String>> {
-        self.run_with(step, |_| true)
+        self.run_with(step, |lines| lines.iter().map(String::as_str).collect())
     }
 
-    /// As [`Tool::run`]; of a failure, only the lines that `telling` accepts are shown.
-    pub(crate) fn run_with(mut self, step: &Step, telling: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    /// As [`Tool::run`]; of a failure, only the lines that `telling` picks are shown.
+    pub(crate) fn run_with(
+        mut self,
+        step: &Step,
+        telling: fn(&[String]) -> Vec<&str>,
+    ) -> Result<Vec<String>> {
         let line = self.line();
         let mut log = self.open_log(&line)?;
         let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
@@ -142,11 +146,7 @@ impl Tool {
         if status.success() {
             return Ok(lines);
         }
-        let told: Vec<&str> = lines
-            .iter()
-            .map(String::as_str)
-            .filter(|line| telling(line))
-            .collect();
+        let told = telling(&lines);
         let tail = told[told.len().saturating_sub(TAIL_LINES)..].join("\n");
         let mut message = format!("`{line}` failed ({status})");
         if !tail.is_empty() && !self.echo {
@@ -221,14 +221,6 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .map(|dir| dir.join(name))
         .find(|candidate| candidate.is_file())
-}
-
-/// The path of a program in `PATH`.
-pub(crate) fn require_program(name: &str) -> Result<PathBuf> {
-    let Some(path) = find_program(name) else {
-        bail!("the program `{name}` is not in PATH: run `cargo xtask setup`");
-    };
-    Ok(path)
 }
 
 #[cfg(test)]
