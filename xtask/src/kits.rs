@@ -292,20 +292,25 @@ fn static_library(
                 "/DKMDF_VERSION_MAJOR=1",
                 "/DKMDF_VERSION_MINOR=15",
             ])
-            // Headers of others are not ours to warn about.
-            .args([
-                "/clang:-isystem",
-                &format!("/clang:{}", kit.clang_include.display()),
-            ]);
+            // MinGW defines these twice, as an intrinsic and in its wdm.h; both together make strong symbols.
+            .args(
+                ["InterlockedBitTestAndSet", "InterlockedBitTestAndReset"]
+                    .map(|name| format!("/D__INTRINSIC_DEFINED_{name}")),
+            )
+            // Headers of others are not ours to warn about, not even by `#warning`.
+            .arg("-Wno-#warnings");
         for dir in [
+            kit.clang_include.clone(),
             kits.include().join("km/crt"),
             kits.include().join("km"),
             kits.include().join("shared"),
             kits.framework_include(),
         ] {
-            tool = tool.arg(format!("/clang:-isystem{}", dir.display()));
+            tool = tool.arg(format!("/imsvc{}", dir.display()));
         }
         tool.arg(format!("/Fo{}", object.display()))
+            // Else a path such as /home would be an option.
+            .arg("--")
             .arg(file)
             .log(&context.paths.log(&format!("lib-{name}")))
             .run(step)?;
