@@ -1,0 +1,20 @@
+//! What is said, in colour where someone looks.
+
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use queued_work_item_harness::Error;
+
+#[cfg(windows)]
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const NOTE: Style = AnsiColor::Yellow.on_default();
+
+/// Says why it failed and what to do about it, and gives the exit code.
+pub(crate) fn failure(error: &Error) -> ExitCode {
+    anstream::eprintln!("{BAD}error{BAD:#}: {error}");
+    if let Some(hint) = error.hint() {
+        anstream::eprintln!(" {NOTE}hint{NOTE:#}: {hint}");
+    }
+    ExitCode::from(error.exit_code())
+}

@@ -1,0 +1,372 @@
+//! The contract's verbs, typed: structures in, structures out, every wait bounded.
+
+use std::{
+    marker::PhantomData,
+    time::{Duration, Instant},
+};
+
+use queued_work_item_ioctl::{
+    self as ioctl, CONTRACT_VERSION, Close, CloseReply, Configure, Enqueue, Header, LogEntry, LogReply,
+    ReadLog, StatisticsReply, VersionReply, WaitReply,
+};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{
+    Error, NtStatus,
+    device::{Access, Completion, Device, Request, Transport},
+};
+
+/// How long a verb is waited for, where the caller names nothing else.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Log entries that one [`Client::read_log`] asks for.
+const LOG_CHUNK: usize = 1024;
+
+/// How `CLOSE` treats what is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseMode {
+    /// Run it first.
+    Drain,
+    /// Drop what has not begun.
+    Cancel,
+}
+
+/// A handle of the driver, speaking to one instance.
+pub struct Client {
+    device: Box<dyn Device>,
+    instance: u32,
+    timeout: Duration,
+}
+
+impl Client {
+    /// Opens the device and makes sure that both sides speak one contract.
+    ///
+    /// # Errors
+    /// Those of [`Transport::open`]; [`Error::Contract`].
+    pub fn open(transport: &dyn Transport, access: Access, timeout: Duration) -> Result<Self, Error> {
+        let client = Self {
+            device: transport.open(access)?,
+            instance: 0,
+            timeout,
+        };
+        let version = client.version()?;
+        if version.contract == CONTRACT_VERSION {
+            Ok(client)
+        } else {
+            Err(Error::Contract {
+                driver: version.contract,
+            })
+        }
+    }
+
+    /// The header of this handle's inputs.
+    #[must_use]
+    pub const fn header(&self) -> Header {
+        Header::new(self.instance)
+    }
+
+    /// How long this handle waits.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// `VERSION`
+    ///
+    /// # Errors
+    /// As every verb here: [`Error::Refused`] with the driver's status, [`Error::TimedOut`], [`Error::BadReply`], or
+    /// what kept the request from being sent.
+    pub fn version(&self) -> Result<VersionReply, Error> {
+        // Its length may change with the contract, but not its first field: there is room for a longer one, so that
+        // another version is told from a bad reply.
+        let verb = name(ioctl::VERSION);
+        let output = self
+            .complete(ioctl::VERSION, &[], 4 * size_of::<VersionReply>())?
+            .output;
+        if let Ok((contract, _)) = u32::read_from_prefix(&output)
+            && contract != CONTRACT_VERSION
+        {
+            return Err(Error::Contract { driver: contract });
+        }
+        parse(verb, &output)
+    }
+
+    /// `CONFIGURE`
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn configure(&self, buffer_count: u32, buffer_size: u32) -> Result<(), Error> {
+        let input = Configure {
+            header: self.header(),
+            buffer_count,
+            buffer_size,
+            reserved: [0; 2],
+        };
+        self.run(ioctl::CONFIGURE, input.as_bytes())
+    }
+
+    /// `ENQUEUE`
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn enqueue(&self, item: &Enqueue, payload: &[u8]) -> Result<(), Error> {
+        self.run(ioctl::ENQUEUE, &[item.as_bytes(), payload].concat())
+    }
+
+    /// `ENQUEUE_AND_WAIT`
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn enqueue_and_wait(&self, item: &Enqueue, payload: &[u8]) -> Result<WaitReply, Error> {
+        self.begin_wait(item, payload)?.wait(self.timeout)
+    }
+
+    /// `ENQUEUE_AND_WAIT`, not waited for yet.
+    ///
+    /// # Errors
+    /// What kept the request from being sent.
+    pub fn begin_wait(&self, item: &Enqueue, payload: &[u8]) -> Result<Pending<WaitReply>, Error> {
+        self.begin(ioctl::ENQUEUE_AND_WAIT, &[item.as_bytes(), payload].concat())
+    }
+
+    /// `FLUSH`
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn flush(&self) -> Result<(), Error> {
+        self.run(ioctl::FLUSH, self.header().as_bytes())
+    }
+
+    /// `FLUSH`, not waited for yet.
+    ///
+    /// # Errors
+    /// What kept the request from being sent.
+    pub fn begin_flush(&self) -> Result<Pending<()>, Error> {
+        self.begin(ioctl::FLUSH, self.header().as_bytes())
+    }
+
+    /// `CLOSE`
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn close(&self, mode: CloseMode) -> Result<CloseReply, Error> {
+        self.begin_close(mode)?.wait(self.timeout)
+    }
+
+    /// `CLOSE`, not waited for yet.
+    ///
+    /// # Errors
+    /// What kept the request from being sent.
+    pub fn begin_close(&self, mode: CloseMode) -> Result<Pending<CloseReply>, Error> {
+        let input = Close {
+            header: self.header(),
+            mode: match mode {
+                CloseMode::Drain => Close::DRAIN,
+                CloseMode::Cancel => Close::CANCEL,
+            },
+            reserved: 0,
+        };
+        self.begin(ioctl::CLOSE, input.as_bytes())
+    }
+
+    /// `GATE`
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn gate(&self) -> Result<(), Error> {
+        self.run(ioctl::GATE, self.header().as_bytes())
+    }
+
+    /// `RELEASE`
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn release(&self) -> Result<(), Error> {
+        self.run(ioctl::RELEASE, self.header().as_bytes())
+    }
+
+    /// `STATISTICS`
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn statistics(&self) -> Result<StatisticsReply, Error> {
+        self.begin(ioctl::STATISTICS, self.header().as_bytes())?
+            .wait(self.timeout)
+    }
+
+    /// `READ_LOG`: the entries from `from` on, as many as one request carries.
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn read_log(&self, from: u64) -> Result<LogPage, Error> {
+        let verb = name(ioctl::READ_LOG);
+        let input = ReadLog {
+            header: self.header(),
+            from,
+        };
+        let room = size_of::<LogReply>() + LOG_CHUNK * size_of::<LogEntry>();
+        let output = self.complete(ioctl::READ_LOG, input.as_bytes(), room)?.output;
+        let bad = |expected| Error::BadReply {
+            verb,
+            expected,
+            got: output.len(),
+        };
+        let (reply, rest) = LogReply::read_from_prefix(&output).map_err(|_| bad(size_of::<LogReply>()))?;
+        let count = reply.count as usize;
+        let entries = rest
+            .chunks_exact(size_of::<LogEntry>())
+            .filter_map(|bytes| LogEntry::read_from_bytes(bytes).ok())
+            .collect::<Vec<_>>();
+        if entries.len() != count || rest.len() != count * size_of::<LogEntry>() {
+            return Err(bad(
+                size_of::<LogReply>() + count.saturating_mul(size_of::<LogEntry>())
+            ));
+        }
+        Ok(LogPage {
+            entries,
+            next: reply.next,
+            lost: reply.lost,
+        })
+    }
+
+    /// `READ_LOG` from `from` to the log's end.
+    ///
+    /// # Errors
+    /// As [`Client::version`]; [`Error::TimedOut`] where the log outgrows its reader.
+    pub fn read_whole_log(&self, from: u64) -> Result<LogPage, Error> {
+        let began = Instant::now();
+        let mut whole = LogPage {
+            entries: Vec::new(),
+            next: from,
+            lost: 0,
+        };
+        loop {
+            let page = self.read_log(whole.next)?;
+            whole.lost += page.lost;
+            whole.next = page.next;
+            if page.entries.is_empty() {
+                return Ok(whole);
+            }
+            whole.entries.extend(page.entries);
+            if began.elapsed() > self.timeout {
+                return Err(Error::TimedOut {
+                    verb: name(ioctl::READ_LOG),
+                    after: self.timeout,
+                });
+            }
+        }
+    }
+
+    /// Any bytes under any code: what a hostile caller sends.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], or what kept the request from being sent. What the driver says is in the [`Completion`].
+    pub fn raw(&self, code: u32, input: &[u8], output: usize) -> Result<Completion, Error> {
+        wait(&mut *self.device.submit(code, input, output)?, code, self.timeout)
+    }
+
+    /// Any bytes under any code, not waited for yet.
+    ///
+    /// # Errors
+    /// What kept the request from being sent.
+    pub fn begin<R>(&self, code: u32, input: &[u8]) -> Result<Pending<R>, Error>
+    where
+        R: FromBytes + Immutable + KnownLayout,
+    {
+        Ok(Pending {
+            request: self.device.submit(code, input, size_of::<R>())?,
+            code,
+            reply: PhantomData,
+        })
+    }
+
+    fn run(&self, code: u32, input: &[u8]) -> Result<(), Error> {
+        self.begin::<()>(code, input)?.wait(self.timeout)
+    }
+
+    fn complete(&self, code: u32, input: &[u8], output: usize) -> Result<Completion, Error> {
+        accepted(code, self.raw(code, input, output)?)
+    }
+}
+
+/// What one `READ_LOG` gave.
+#[derive(Clone, Debug)]
+pub struct LogPage {
+    /// The entries, oldest first.
+    pub entries: Vec<LogEntry>,
+    /// Where to go on.
+    pub next: u64,
+    /// Entries that were overwritten before they were read.
+    pub lost: u64,
+}
+
+/// A verb that was sent and not waited for. Dropping it cancels the request.
+pub struct Pending<R> {
+    request: Box<dyn Request>,
+    code: u32,
+    reply: PhantomData<fn() -> R>,
+}
+
+impl<R: FromBytes + Immutable + KnownLayout> Pending<R> {
+    /// Waits for the reply.
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn wait(mut self, timeout: Duration) -> Result<R, Error> {
+        let completion = wait(&mut *self.request, self.code, timeout)?;
+        parse(name(self.code), &accepted(self.code, completion)?.output)
+    }
+
+    /// Waits for `timeout` to pass *without* a completion: `true` if the request is still pending then.
+    ///
+    /// A completion that comes is lost; ask only where it would be a failure.
+    ///
+    /// # Errors
+    /// What kept it from being waited for.
+    pub fn is_pending_after(&mut self, timeout: Duration) -> Result<bool, Error> {
+        Ok(self.request.wait(timeout)?.is_none())
+    }
+
+    /// Asks for the cancellation of the request; its completion is still to be waited for.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn cancel(&self) -> Result<(), Error> {
+        self.request.cancel()
+    }
+}
+
+/// The contract's name of a code.
+#[must_use]
+pub fn name(code: u32) -> &'static str {
+    ioctl::ALL
+        .iter()
+        .find_map(|(known, name)| (*known == code).then_some(*name))
+        .unwrap_or("a code of no contract")
+}
+
+fn wait(request: &mut dyn Request, code: u32, timeout: Duration) -> Result<Completion, Error> {
+    request.wait(timeout)?.ok_or(Error::TimedOut {
+        verb: name(code),
+        after: timeout,
+    })
+}
+
+fn accepted(code: u32, completion: Completion) -> Result<Completion, Error> {
+    if completion.status == NtStatus::SUCCESS {
+        Ok(completion)
+    } else {
+        Err(Error::Refused {
+            verb: name(code),
+            status: completion.status,
+        })
+    }
+}
+
+fn parse<R: FromBytes>(verb: &'static str, output: &[u8]) -> Result<R, Error> {
+    R::read_from_bytes(output).map_err(|_| Error::BadReply {
+        verb,
+        expected: size_of::<R>(),
+        got: output.len(),
+    })
+}
