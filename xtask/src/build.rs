@@ -9,10 +9,10 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum as _;
 
 use crate::{
-    Context, inf,
+    Context, identity, inf,
     kits::{self, Kits},
     packages::{Artefact, PACKAGES, Package, Recipe},
-    paths::{copy_if_changed, create_dir},
+    paths::{copy_if_changed, create_dir, write_if_changed},
     pe,
     process::Tool,
     progress::Step,
@@ -161,7 +161,10 @@ impl Builder<'_> {
         let made = self.target_dir(KERNEL_TARGET, self.profile);
         let sys = self.context.paths.out().join(format!("{stem}.sys"));
         let linked = made.join(format!("{stem}.dll"));
-        let image = fs::read(&linked).with_context(|| format!("cargo left no {}", linked.display()))?;
+        let pdb_file = linked.with_extension("pdb");
+        let mut image = fs::read(&linked).with_context(|| format!("cargo left no {}", linked.display()))?;
+        let mut pdb = fs::read(&pdb_file).with_context(|| format!("cargo left no {}", pdb_file.display()))?;
+        identity::settle(&mut image, Some(&mut pdb)).with_context(|| format!("in {}", linked.display()))?;
         let report = pe::check(&image, role)
             .with_context(|| format!("{stem}.sys is not a proper kernel module ({})", linked.display()))?;
         if self.context.verbose {
@@ -169,11 +172,8 @@ impl Builder<'_> {
                 step.line(&format!("  {line}"));
             }
         }
-        copy_if_changed(&linked, &sys)?;
-        let pdb = linked.with_extension("pdb");
-        if pdb.is_file() {
-            copy_if_changed(&pdb, &sys.with_extension("pdb"))?;
-        }
+        write_if_changed(&sys, image)?;
+        write_if_changed(&sys.with_extension("pdb"), pdb)?;
         if let Some(inx) = inx {
             self.stamp_inf(step, inx, &sys.with_extension("inf"))?;
         }

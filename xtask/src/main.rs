@@ -3,6 +3,7 @@
 //! Windows developers use `cargo make` with Microsoft's kits; nothing here is involved in that build.
 
 mod build;
+mod identity;
 mod inf;
 mod kits;
 mod packages;

@@ -137,7 +137,7 @@ fn imports(file: &PeFile64<'_>) -> Result<BTreeMap<String, Vec<String>>> {
 }
 
 /// Where the header keeps the checksum.
-fn checksum_offset(image: &[u8]) -> Result<usize> {
+pub(crate) fn checksum_offset(image: &[u8]) -> Result<usize> {
     let start = image.get(0x3c..0x40).context("it has no DOS header")?;
     let start = u32::from_le_bytes([start[0], start[1], start[2], start[3]]) as usize;
     // Signature, file header, and the field's place in the optional header.
@@ -148,7 +148,7 @@ fn checksum_offset(image: &[u8]) -> Result<usize> {
 
 /// The checksum that the kernel's loader verifies: the 16-bit one's-complement sum of the file, without the checksum
 /// itself, plus the file's length.
-fn checksum(image: &[u8], field: usize) -> u32 {
+pub(crate) fn checksum(image: &[u8], field: usize) -> u32 {
     let mut sum: u32 = 0;
     for (index, pair) in image.chunks(2).enumerate() {
         let at = index * 2;
@@ -164,4 +164,4 @@ fn checksum(image: &[u8], field: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -141,6 +141,10 @@ fn configuration(context: &Context, rust: &Rust, kit: &Kit, kits: &Kits) -> Resu
         config["build"]["rustc"] = value(text(rustc)?);
     }
 
+    // Other people's future troubles are not this build's to report.
+    config["future-incompat-report"] = Item::Table(table());
+    config["future-incompat-report"]["frequency"] = value("never");
+
     let remaps = remap_flags(context, rust)?;
     config["target"] = Item::Table(table());
     let mut kernel = table();

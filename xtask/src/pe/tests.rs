@@ -4,13 +4,16 @@ use super::*;
 
 /// What a test image is like.
 #[derive(Clone)]
-struct Image {
-    machine: u16,
-    subsystem: u16,
-    dll_characteristics: u16,
-    section_flags: u32,
-    imports: Vec<(&'static str, Vec<&'static str>)>,
-    checksum: Option<u32>,
+pub(crate) struct Image {
+    pub(crate) machine: u16,
+    pub(crate) subsystem: u16,
+    pub(crate) dll_characteristics: u16,
+    pub(crate) section_flags: u32,
+    pub(crate) imports: Vec<(&'static str, Vec<&'static str>)>,
+    pub(crate) checksum: Option<u32>,
+    /// The name that image and PDB share, in a debug directory if there is one.
+    pub(crate) guid: Option<[u8; 16]>,
+    pub(crate) time: [u8; 4],
 }
 
 impl Default for Image {
@@ -25,6 +28,8 @@ impl Default for Image {
                 ("WDFLDR.SYS", vec!["WdfVersionUnbind", "WdfVersionBind"]),
             ],
             checksum: None,
+            guid: None,
+            time: [0; 4],
         }
     }
 }
@@ -32,10 +37,12 @@ impl Default for Image {
 const HEADERS: usize = 0x200;
 const SECTION_ADDRESS: u32 = 0x1000;
 const SECTION_SIZE: usize = 0x600;
+/// Where in the section the debug directory is.
+const DEBUG_AT: u32 = 0x500;
 
 impl Image {
     /// One section that holds the import directory.
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut image = vec![0; HEADERS];
         image[..2].copy_from_slice(b"MZ");
         put(&mut image, 0x3c, &0x40_u32.to_le_bytes());
@@ -45,6 +52,7 @@ impl Image {
         put(&mut image, 0x46, &1_u16.to_le_bytes());
         put(&mut image, 0x54, &240_u16.to_le_bytes());
         put(&mut image, 0x56, &0x22_u16.to_le_bytes());
+        put(&mut image, 0x48, &self.time);
         // The optional header begins at 0x58.
         put(&mut image, 0x58, &0x20b_u16.to_le_bytes());
         put(&mut image, 0x58 + 56, &0x2000_u32.to_le_bytes());
@@ -71,6 +79,24 @@ impl Image {
         );
         put(&mut image, section + 36, &self.section_flags.to_le_bytes());
         image.extend(self.import_section());
+        if let Some(guid) = self.guid {
+            put(
+                &mut image,
+                0x58 + 160,
+                &(SECTION_ADDRESS + DEBUG_AT).to_le_bytes(),
+            );
+            put(&mut image, 0x58 + 164, &28_u32.to_le_bytes());
+            let entry = HEADERS + DEBUG_AT as usize;
+            put(&mut image, entry + 4, &self.time);
+            put(&mut image, entry + 12, &2_u32.to_le_bytes());
+            put(
+                &mut image,
+                entry + 24,
+                &u32::try_from(entry + 28).expect("small").to_le_bytes(),
+            );
+            put(&mut image, entry + 28, b"RSDS");
+            put(&mut image, entry + 32, &guid);
+        }
 
         let field = checksum_offset(&image).expect("the headers are whole");
         let sum = self.checksum.unwrap_or_else(|| checksum(&image, field));
