@@ -73,6 +73,7 @@ struct Builder<'a> {
 
 /// Builds what is asked for into the output folder.
 pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
+    let _lock = context.paths.lock(context.progress)?;
     let Some(rust) = Rust::find()? else {
         bail!("this machine has no Rust compiler for Windows targets: run `cargo xtask setup`");
     };
@@ -93,7 +94,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
             builder.make(package)?;
         }
     }
-    Ok(())
+    shadow::check_lock(context)
 }
 
 impl Builder<'_> {
@@ -157,16 +158,16 @@ impl Builder<'_> {
             "-Zbuild-std-features=compiler-builtins-mem",
         ];
         self.cargo(step, package, KERNEL_TARGET, &std)?;
-        let stem = package.file_stem();
+        let file = package.file_stem();
         let made = self.target_dir(KERNEL_TARGET, self.profile);
-        let sys = self.context.paths.out().join(format!("{stem}.sys"));
-        let linked = made.join(format!("{stem}.dll"));
+        let sys = self.context.paths.out().join(format!("{file}.sys"));
+        let linked = made.join(format!("{file}.dll"));
         let pdb_file = linked.with_extension("pdb");
         let mut image = fs::read(&linked).with_context(|| format!("cargo left no {}", linked.display()))?;
         let mut pdb = fs::read(&pdb_file).with_context(|| format!("cargo left no {}", pdb_file.display()))?;
         identity::settle(&mut image, Some(&mut pdb)).with_context(|| format!("in {}", linked.display()))?;
         let report = pe::check(&image, role)
-            .with_context(|| format!("{stem}.sys is not a proper kernel module ({})", linked.display()))?;
+            .with_context(|| format!("{file}.sys is not a proper kernel module ({})", linked.display()))?;
         if self.context.verbose {
             for line in report.lines() {
                 step.line(&format!("  {line}"));

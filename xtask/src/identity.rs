@@ -17,7 +17,7 @@ use crate::pe::{checksum, checksum_offset};
 /// Size of one entry of the debug directory.
 const DEBUG_ENTRY: usize = 28;
 
-/// What a CodeView record of the kind with a GUID begins with.
+/// What a `CodeView` record of the kind with a GUID begins with.
 const CODEVIEW_SIGNATURE: &[u8] = b"RSDS";
 
 /// Where an image keeps what is to be made anew.
@@ -90,7 +90,7 @@ fn places(image: &[u8]) -> Result<Places> {
         for entry in (start as usize..(start + size) as usize).step_by(DEBUG_ENTRY) {
             let kind = word(image, entry + 12)?;
             places.times.push(entry + 4);
-            if kind == IMAGE_DEBUG_TYPE_CODEVIEW.into() {
+            if kind == IMAGE_DEBUG_TYPE_CODEVIEW {
                 let at = word(image, entry + 24)? as usize;
                 let record = image.get(at..at + 20).context("its CodeView record is cut off")?;
                 ensure!(

@@ -1,11 +1,15 @@
 //! Where everything is. One place decides, so that a test, a second checkout or a CI job can move all of it.
 
 use std::{
-    env, fs, io,
+    env,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
+
+use crate::progress::Progress;
 
 /// Moves all state of the Linux build, so that several can live side by side.
 pub(crate) const LINUX_DIR_VARIABLE: &str = "QWI_LINUX_DIR";
@@ -92,6 +96,30 @@ impl Paths {
     /// Stamps that say with which inputs something was made.
     pub(crate) fn stamps(&self) -> PathBuf {
         self.linux.join("stamps")
+    }
+
+    /// Keeps other runs of xtask from building in the same folder until the result is dropped; waits for one that does.
+    pub(crate) fn lock(&self, progress: Progress) -> Result<File> {
+        create_dir(&self.linux)?;
+        let path = self.linux.join("lock");
+        let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let step = progress.step("wait");
+                step.status(&format!(
+                    "another cargo xtask is building in {}",
+                    self.shown(&self.linux)
+                ));
+                file.lock()
+                    .with_context(|| format!("cannot lock {}", path.display()))?;
+                step.done("another cargo xtask was building");
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+            }
+        }
+        Ok(file)
     }
 
     /// A path as a reader knows it: relative to the checkout when it is inside.

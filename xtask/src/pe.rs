@@ -13,7 +13,7 @@ use object::{
 pub(crate) enum Role {
     /// A client of the framework: kernel, HAL and the framework's loader.
     KmdfDriver,
-    /// A driver that others import: no client of the framework.
+    /// The framework's stand-in for Wine, which drivers import.
     ExportDriver,
 }
 
@@ -22,8 +22,8 @@ impl Role {
         match self {
             // Exactly these names: the kernel's loader compares them without case, a reviewer does not.
             Self::KmdfDriver => &["ntoskrnl.exe", "HAL.dll", "WDFLDR.SYS"],
-            // `linux/wdfldr` runs on Wine only and may use what its ntdll has.
-            Self::ExportDriver => &["ntoskrnl.exe", "HAL.dll", "ntdll.dll"],
+            // It runs on Wine only, whose kernel is a process: it may use what a process has.
+            Self::ExportDriver => &["ntoskrnl.exe", "HAL.dll", "ntdll.dll", "kernel32.dll"],
         }
     }
 }

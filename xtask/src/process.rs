@@ -223,6 +223,12 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
+/// The path of a program in `PATH`.
+pub(crate) fn require_program(name: &str) -> Result<PathBuf> {
+    find_program(name)
+        .with_context(|| format!("the program `{name}` is not in PATH: run `cargo xtask setup`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

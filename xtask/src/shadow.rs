@@ -5,7 +5,7 @@
 //! for a few edits, the same sources by symbolic links, the same versions by a copy of the lock file, and a
 //! configuration with the patches, the linker and the flags.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use toml_edit::{Array, DocumentMut, Item, Table, value};
@@ -65,6 +65,42 @@ pub(crate) fn generate(
     Ok(())
 }
 
+/// Makes sure that cargo, which writes the copy of the lock file, kept the committed versions.
+pub(crate) fn check_lock(context: &Context) -> Result<()> {
+    let read = |dir: &Path| {
+        let lock = dir.join("Cargo.lock");
+        fs::read_to_string(&lock).with_context(|| format!("cannot read {}", lock.display()))
+    };
+    let strange = strange_versions(&read(context.paths.root())?, &read(&context.paths.shadow())?)?;
+    ensure!(
+        strange.is_empty(),
+        "this build used versions that the committed Cargo.lock does not have: {}\nrun `cargo check`, which brings \
+         Cargo.lock up to date, and build again",
+        strange.join(", ")
+    );
+    Ok(())
+}
+
+/// Packages of one lock file that another does not have in that version.
+fn strange_versions(committed: &str, used: &str) -> Result<Vec<String>> {
+    let packages = |lock: &str| -> Result<BTreeSet<String>> {
+        let lock: DocumentMut = lock.parse().context("Cargo.lock is not TOML")?;
+        let packages = lock["package"]
+            .as_array_of_tables()
+            .context("Cargo.lock has no packages")?;
+        let text =
+            |table: &Table, field: &str| table.get(field).and_then(Item::as_str).unwrap_or("?").to_owned();
+        Ok(packages
+            .iter()
+            .map(|table| format!("{} {}", text(table, "name"), text(table, "version")))
+            .collect())
+    };
+    Ok(packages(used)?
+        .difference(&packages(committed)?)
+        .cloned()
+        .collect())
+}
+
 fn link_sources(root: &Path, shadow: &Path) -> Result<()> {
     let entries = fs::read_dir(root).with_context(|| format!("cannot list {}", root.display()))?;
     for entry in entries {
@@ -102,7 +138,7 @@ fn shadow_manifest(committed: &str, deny_warnings: bool) -> Result<String> {
             .with_context(|| format!("Cargo.toml's workspace has no `{list}`"))?;
         members.retain(|member| member.as_str() != Some("xtask"));
     }
-    workspace["exclude"] = value(Array::from_iter([patch::DIR]));
+    workspace["exclude"] = value(array([patch::DIR].into_iter()));
     if deny_warnings {
         // Only workspace members inherit these lints: other people's warnings stay warnings.
         let lints = workspace
@@ -149,22 +185,20 @@ fn configuration(context: &Context, rust: &Rust, kit: &Kit, kits: &Kits) -> Resu
     config["target"] = Item::Table(table());
     let mut kernel = table();
     kernel["linker"] = value(text(&context.paths.bin().join("lld-link"))?);
-    kernel["rustflags"] = value(Array::from_iter(
-        [
-            "-Ctarget-feature=+crt-static",
-            // A valid checksum in the header: Windows verifies it before it loads a driver.
-            "-Clink-arg=/RELEASE",
-            // A hash where the time would be.
-            "-Clink-arg=/Brepro",
-        ]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(remaps.clone()),
+    let kernel_flags = [
+        "-Ctarget-feature=+crt-static",
+        // A valid checksum in the header: Windows verifies it before it loads a driver.
+        "-Clink-arg=/RELEASE",
+        // A hash where the time would be.
+        "-Clink-arg=/Brepro",
+    ];
+    kernel["rustflags"] = value(array(
+        kernel_flags.into_iter().chain(remaps.iter().map(String::as_str)),
     ));
     config["target"][KERNEL_TARGET] = Item::Table(kernel);
     let mut program = table();
     program["linker"] = value(MINGW_GCC);
-    program["rustflags"] = value(Array::from_iter(remaps));
+    program["rustflags"] = value(array(remaps.iter().map(String::as_str)));
     config["target"][PROGRAM_TARGET] = Item::Table(program);
 
     let mut env = table();
@@ -232,6 +266,10 @@ fn path_text(path: &Path) -> Result<&str> {
     Ok(text)
 }
 
+fn array<'a>(words: impl Iterator<Item = &'a str>) -> Array {
+    words.collect()
+}
+
 fn table() -> Table {
     Table::new()
 }
@@ -282,6 +320,19 @@ name = "driver"
             manifest["workspace"]["lints"]["rust"]["missing_docs"].as_str(),
             Some("warn")
         );
+    }
+
+    #[test]
+    fn a_version_of_cargos_own_choice_is_noticed() {
+        let package =
+            |name: &str, version: &str| format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n");
+        let committed = package("a", "1.0.0") + &package("b", "1.0.0");
+        assert_eq!(
+            strange_versions(&committed, &package("a", "1.0.0")).expect("parses"),
+            [""; 0]
+        );
+        let used = package("a", "1.0.1") + &package("b", "1.0.0");
+        assert_eq!(strange_versions(&committed, &used).expect("parses"), ["a 1.0.1"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Which compilers this machine has for the Windows targets.
 //!
-//! Two kinds do the job. With rustup's `x86_64-pc-windows-*` targets the standard library comes compiled. Debian's
-//! `rustc-web` has no such target but ships the library's source, from which cargo builds it. The rest (clang for the
+//! Two kinds do the job. Debian's `rustc-web` has no such target but ships the library's source, from which cargo
+//! builds it. With rustup's `x86_64-pc-windows-*` targets the library comes compiled. Where both are there, Debian's is
+//! used, so that adding a target for another purpose does not change what this build makes. The rest (clang for the
 //! headers, LLVM's linker and librarian, MinGW's headers and linker) is the same for both.
 
 use std::{
@@ -53,11 +54,11 @@ pub(crate) enum Rust {
 }
 
 impl Rust {
-    /// The one to use: rustup's if its targets are there, else Debian's; none if neither is complete.
+    /// The one to use: Debian's if it is there, else rustup's with its targets; none if neither is complete.
     pub(crate) fn find() -> Result<Option<Self>> {
         let choice = env::var(CHOICE_VARIABLE).unwrap_or_default();
         match choice.as_str() {
-            "" => Ok(Self::rustup().or_else(Self::debian)),
+            "" => Ok(Self::debian().or_else(Self::rustup)),
             "rustup" => Ok(Self::rustup()),
             "debian" => Ok(Self::debian()),
             other => bail!("{CHOICE_VARIABLE}={other} is neither `rustup` nor `debian`"),
@@ -122,14 +123,11 @@ impl Rust {
         }
         tool
     }
+}
 
-    /// What identifies the compiler: a change of it makes everything anew.
-    pub(crate) fn version(&self) -> Result<String> {
-        match self {
-            Self::Rustup { cargo, .. } => Tool::new(cargo.with_file_name("rustc")).arg("-vV").output(),
-            Self::Debian { rustc, .. } => Tool::new(rustc).arg("-vV").output(),
-        }
-    }
+/// Whether the user chose rustup's toolchain.
+pub(crate) fn prefers_rustup() -> bool {
+    env::var_os(CHOICE_VARIABLE).is_some_and(|choice| choice == "rustup")
 }
 
 /// Whether a variable speaks of another build than the one about to begin: the outer `cargo run`'s own, or flags that
