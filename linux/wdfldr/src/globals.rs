@@ -112,6 +112,20 @@ impl Globals {
         &self.name
     }
 
+    /// The driver's default pool tag: the configuration's, or made of its name.
+    pub(crate) fn tag(&self) -> u32 {
+        let public = self.public.get();
+        // SAFETY: the field is written in WdfDriverCreate only, before anything that allocates.
+        unsafe { (*public).DriverTag }
+    }
+
+    /// Sets the default pool tag; `DriverPoolTag` of WDF_DRIVER_CONFIG.
+    pub(crate) fn set_tag(&self, tag: u32) {
+        let public = self.public.get();
+        // SAFETY: WdfDriverCreate runs before anything that allocates.
+        unsafe { (*public).DriverTag = tag };
+    }
+
     /// The service's key.
     pub(crate) fn registry_path(&self) -> &Utf16 {
         &self.registry_path

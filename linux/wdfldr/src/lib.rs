@@ -35,6 +35,7 @@ mod nt;
 mod object;
 mod pool;
 mod registry;
+mod runner;
 mod stop;
 mod string;
 mod table;

@@ -41,6 +41,19 @@ pub(crate) struct IoConfig {
     pub(crate) exclusive: bool,
 }
 
+impl IoConfig {
+    const fn new() -> Self {
+        Self {
+            file_object: None,
+            request_attributes: Attributes::NONE,
+            io_type: _WDF_DEVICE_IO_TYPE::WdfDeviceIoBuffered,
+            in_caller_context: None,
+            preprocess: Vec::new(),
+            exclusive: false,
+        }
+    }
+}
+
 /// A callback that gets IRPs of one major function before the framework.
 pub(crate) struct Preprocess {
     pub(crate) callback: PFN_WDFDEVICE_WDM_IRP_PREPROCESS,
@@ -75,14 +88,7 @@ impl DeviceInit {
             magic: MAGIC,
             globals,
             pdo,
-            io: IoConfig {
-                file_object: None,
-                request_attributes: Attributes::NONE,
-                io_type: _WDF_DEVICE_IO_TYPE::WdfDeviceIoBuffered,
-                in_caller_context: None,
-                preprocess: Vec::new(),
-                exclusive: false,
-            },
+            io: IoConfig::new(),
             callbacks,
             name: None,
             device_type: FILE_DEVICE_UNKNOWN,
@@ -108,6 +114,11 @@ impl DeviceInit {
         init.magic = 0;
         // SAFETY: just checked; it came from `Box::into_raw` and the cleared magic lets it be taken only once.
         unsafe { Box::from_raw(init) }
+    }
+
+    /// What is settled for the I/O, moved out.
+    pub(crate) fn take_io(&mut self) -> IoConfig {
+        core::mem::replace(&mut self.io, IoConfig::new())
     }
 
     /// Hands the box to the driver.

@@ -9,14 +9,14 @@ pub(crate) mod query;
 pub(crate) mod resources;
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use wdk_sys::{DEVICE_OBJECT, PDEVICE_OBJECT, WDF_PNPPOWER_EVENT_CALLBACKS};
 
 use crate::io::DeviceIo;
-use crate::nt::ffi;
 use crate::nt::string::Utf16;
 use crate::nt::sync::{Lock, Rundown};
+use crate::nt::teb;
 use crate::object::{AnyRef, Kind, Ref, Type};
 use interface::Interface;
 use pnp::Pnp;
@@ -31,14 +31,16 @@ pub(crate) struct Device {
     pdo: PDEVICE_OBJECT,
     /// Held while an IRP is dispatched; removal waits for it.
     pub(crate) remove_lock: Rundown,
+    /// The thread that dispatches an IRP of this device, zero for none: Wine has one at a time.
+    dispatcher: AtomicUsize,
     /// What `io/` keeps of the device.
     pub(crate) io: DeviceIo,
     /// `None` for a control device.
     pub(crate) pnp: Option<Pnp>,
     pub(crate) callbacks: WDF_PNPPOWER_EVENT_CALLBACKS,
-    /// Set by `WdfControlFinishInitializing` and for PnP devices by a successful AddDevice.
-    pub(crate) ready: AtomicBool,
-    device_name: Lock<Option<Utf16>>,
+    /// May be opened: set by `WdfControlFinishInitializing`, and for PnP devices from the start.
+    ready: AtomicBool,
+    device_name: Option<Utf16>,
     symbolic_links: Lock<Vec<Utf16>>,
     interfaces: Lock<Vec<Interface>>,
 }
@@ -51,6 +53,10 @@ unsafe impl Sync for Device {}
 impl Kind for Device {
     const TYPE: Type = Type::Device;
     const PASSIVE_DISPOSE: bool = true;
+
+    fn before_children(this: &Ref<Self>) {
+        create::quiesce(this);
+    }
 
     fn dispose(this: &Ref<Self>) {
         create::take_down(this);
@@ -83,6 +89,34 @@ impl Device {
     pub(crate) fn is_control(&self) -> bool {
         self.pnp.is_none()
     }
+
+    /// Whether it may be opened.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Notes that this thread dispatches an IRP of the device.
+    pub(crate) fn dispatching(&self) -> Dispatching<'_> {
+        Dispatching { device: self, before: self.dispatcher.swap(teb::current(), Ordering::Relaxed) }
+    }
+
+    /// Whether this thread is inside a dispatch routine of the device.
+    pub(crate) fn is_dispatching_here(&self) -> bool {
+        self.dispatcher.load(Ordering::Relaxed) == teb::current()
+    }
+}
+
+/// See [`Device::dispatching`].
+#[must_use]
+pub(crate) struct Dispatching<'a> {
+    device: &'a Device,
+    before: usize,
+}
+
+impl Drop for Dispatching<'_> {
+    fn drop(&mut self) {
+        self.device.dispatcher.store(self.before, Ordering::Relaxed);
+    }
 }
 
 /// The WDFDEVICE of one of our device objects, if it still exists.
@@ -91,16 +125,4 @@ pub(crate) fn from_wdm(device: PDEVICE_OBJECT) -> Option<Ref<Device>> {
     let extension = unsafe { (*device).DeviceExtension }.cast::<Extension>();
     let handle = crate::call::read(extension.cast_const().cast::<usize>())?;
     AnyRef::from_handle(handle).ok()?.downcast()
-}
-
-/// Completes an IRP that did not get to a device.
-pub(crate) fn complete(irp: wdk_sys::PIRP, status: wdk_sys::NTSTATUS, information: u64) -> wdk_sys::NTSTATUS {
-    // SAFETY: the IRP is ours until it is completed.
-    unsafe {
-        (*irp).IoStatus.__bindgen_anon_1.Status = status;
-        (*irp).IoStatus.Information = information;
-    }
-    // SAFETY: as above; nobody touches it afterwards.
-    unsafe { ffi::IofCompleteRequest(irp, 0) };
-    status
 }

@@ -6,12 +6,14 @@
 
 pub(crate) mod ffi;
 pub(crate) mod heap;
+pub(crate) mod irp;
 pub(crate) mod print;
 pub(crate) mod registry;
 pub(crate) mod status;
 pub(crate) mod string;
 pub(crate) mod sync;
 pub(crate) mod teb;
+pub(crate) mod time;
 pub(crate) mod workers;
 
 use wdk_sys::NTSTATUS;

@@ -22,6 +22,25 @@ use crate::nt::sync::Lock;
 /// `MEMORY_ALLOCATION_ALIGNMENT`: what a context's address is a multiple of.
 const ALIGNMENT: usize = 16;
 
+/// What precedes a context's data, so that `WdfObjectContextGetObject` finds the way back.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+struct Prefix {
+    magic: usize,
+    handle: usize,
+}
+
+const MAGIC: usize = usize::from_le_bytes(*b"WDFCNTXT");
+
+/// The object whose context this is; `None` for another address.
+pub(super) fn owner(data: *mut c_void) -> Option<wdk_sys::WDFOBJECT> {
+    if data.is_null() || data.addr() % ALIGNMENT != 0 {
+        return None;
+    }
+    let prefix = crate::call::read(data.cast_const().cast::<Prefix>().wrapping_sub(1))?;
+    (prefix.magic == MAGIC).then(|| ptr::without_provenance_mut(prefix.handle))
+}
+
 struct Context {
     next: AtomicPtr<Self>,
     /// Identity of the type: the address of its one type information. Null for callbacks without a context.
@@ -29,33 +48,31 @@ struct Context {
     cleanup: PFN_WDF_OBJECT_CONTEXT_CLEANUP,
     cleaned: AtomicBool,
     destroy: PFN_WDF_OBJECT_CONTEXT_DESTROY,
+    /// Behind its [`Prefix`].
     data: *mut u8,
     layout: Layout,
 }
 
 impl Drop for Context {
     fn drop(&mut self) {
-        if self.layout.size() != 0 {
-            // SAFETY: allocated with this layout in `Context::new`.
-            unsafe { dealloc(self.data, self.layout) };
-        }
+        let start = self.data.cast::<Prefix>().wrapping_sub(1);
+        // SAFETY: allocated with this layout in `Context::new`.
+        unsafe { dealloc(start.cast(), self.layout) };
     }
 }
 
 impl Context {
-    fn new(attributes: &Attributes) -> Result<Box<Self>, NTSTATUS> {
-        let layout = Layout::from_size_align(attributes.context_size, ALIGNMENT)
-            .map_err(|_| status::INTEGER_OVERFLOW)?;
-        let data = if layout.size() == 0 {
-            ptr::without_provenance_mut(ALIGNMENT)
-        } else {
-            // SAFETY: the size is not zero.
-            let data = unsafe { alloc_zeroed(layout) };
-            if data.is_null() {
-                return Err(status::INSUFFICIENT_RESOURCES);
-            }
-            data
-        };
+    fn new(handle: usize, attributes: &Attributes) -> Result<Box<Self>, NTSTATUS> {
+        let size = attributes.context_size.checked_add(size_of::<Prefix>()).ok_or(status::INTEGER_OVERFLOW)?;
+        let layout = Layout::from_size_align(size, ALIGNMENT).map_err(|_| status::INTEGER_OVERFLOW)?;
+        // SAFETY: the size is not zero.
+        let start = unsafe { alloc_zeroed(layout) }.cast::<Prefix>();
+        if start.is_null() {
+            return Err(status::INSUFFICIENT_RESOURCES);
+        }
+        // SAFETY: just allocated, large enough and aligned.
+        unsafe { start.write(Prefix { magic: MAGIC, handle }) };
+        let data = start.wrapping_add(1).cast::<u8>();
         Ok(Box::new(Self {
             next: AtomicPtr::new(ptr::null_mut()),
             of_type: unique(attributes.context_type),
@@ -108,16 +125,16 @@ impl Contexts {
     }
 
     /// Attaches what the object was created with.
-    pub(super) fn attach_first(&self, attributes: &Attributes) -> Result<(), NTSTATUS> {
-        let context = Context::new(attributes)?;
+    pub(super) fn attach_first(&self, handle: usize, attributes: &Attributes) -> Result<(), NTSTATUS> {
+        let context = Context::new(handle, attributes)?;
         self.append(context);
         Ok(())
     }
 
     /// `WdfObjectAllocateContext`: the context, and whether it is new (else the one that there was, with
     /// STATUS_OBJECT_NAME_EXISTS).
-    pub(crate) fn attach(&self, attributes: &Attributes) -> Result<(*mut c_void, bool), NTSTATUS> {
-        let context = Context::new(attributes)?;
+    pub(crate) fn attach(&self, handle: usize, attributes: &Attributes) -> Result<(*mut c_void, bool), NTSTATUS> {
+        let context = Context::new(handle, attributes)?;
         let _adding = self.adding.lock();
         let present = self.find(attributes.context_type);
         if !present.is_null() {

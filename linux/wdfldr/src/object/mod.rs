@@ -22,7 +22,7 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-use wdk_sys::{NTSTATUS, WDF_OBJECT_ATTRIBUTES};
+use wdk_sys::{_WDF_EXECUTION_LEVEL, _WDF_SYNCHRONIZATION_SCOPE, NTSTATUS, WDF_EXECUTION_LEVEL, WDF_SYNCHRONIZATION_SCOPE};
 
 use crate::globals::Globals;
 use crate::nt::status;
@@ -80,6 +80,9 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
     /// Whether its disposal may wait, so that a delete at DISPATCH_LEVEL is deferred to a worker thread.
     const PASSIVE_DISPOSE: bool = false;
 
+    /// The first thing of a deletion, before the children are disposed of.
+    fn before_children(_this: &Ref<Self>) {}
+
     /// Stops what the object does on its own, before EvtCleanupCallback. Its children are disposed of already.
     fn dispose(_this: &Ref<Self>) {}
 }
@@ -101,6 +104,8 @@ pub(crate) struct Header {
     handle: usize,
     slot: &'static Slot,
     kind: Type,
+    /// The execution level and synchronization scope, inheritance resolved.
+    effective: Effective,
     globals: &'static Globals,
     vtable: &'static Vtable,
     state: AtomicU8,
@@ -114,6 +119,7 @@ pub(crate) struct Header {
 
 struct Vtable {
     passive_dispose: bool,
+    before_children: fn(&AnyRef),
     dispose: fn(&AnyRef),
     free: unsafe fn(NonNull<Header>),
 }
@@ -127,6 +133,11 @@ struct Object<T> {
 impl<T: Kind> Object<T> {
     const VTABLE: Vtable = Vtable {
         passive_dispose: T::PASSIVE_DISPOSE,
+        before_children: |any| {
+            if let Some(this) = any.clone().downcast::<T>() {
+                T::before_children(&this);
+            }
+        },
         dispose: |any| {
             if let Some(this) = any.clone().downcast::<T>() {
                 T::dispose(&this);
@@ -262,6 +273,10 @@ impl Header {
         core::ptr::without_provenance_mut(self.handle)
     }
 
+    pub(crate) fn effective(&self) -> Effective {
+        self.effective
+    }
+
     pub(crate) fn contexts(&self) -> &Contexts {
         &self.contexts
     }
@@ -308,6 +323,46 @@ impl Header {
     }
 }
 
+/// What an object's attributes come to when "inherit" is resolved.
+#[derive(Clone, Copy)]
+pub(crate) struct Effective {
+    pub(crate) execution_level: WDF_EXECUTION_LEVEL,
+    pub(crate) synchronization_scope: WDF_SYNCHRONIZATION_SCOPE,
+}
+
+impl Effective {
+    fn of(attributes: &Attributes, parent: Option<&AnyRef>) -> Self {
+        let inherited = parent.map_or(
+            Self {
+                execution_level: _WDF_EXECUTION_LEVEL::WdfExecutionLevelDispatch,
+                synchronization_scope: _WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeNone,
+            },
+            |parent| parent.effective,
+        );
+        let mut own = Self {
+            execution_level: attributes.execution_level,
+            synchronization_scope: attributes.synchronization_scope,
+        };
+        if own.execution_level == _WDF_EXECUTION_LEVEL::WdfExecutionLevelInheritFromParent {
+            own.execution_level = inherited.execution_level;
+        }
+        if own.synchronization_scope == _WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeInheritFromParent {
+            own.synchronization_scope = inherited.synchronization_scope;
+        }
+        own
+    }
+
+    /// Whether callbacks come at PASSIVE_LEVEL only.
+    pub(crate) fn is_passive(self) -> bool {
+        self.execution_level == _WDF_EXECUTION_LEVEL::WdfExecutionLevelPassive
+    }
+
+    /// Whether callbacks are to be serialised with those of the device or queue.
+    pub(crate) fn is_serialized(self) -> bool {
+        self.synchronization_scope != _WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeNone
+    }
+}
+
 /// Where a new object is put in the tree, and with what attributes.
 pub(crate) struct Create<'a> {
     pub(crate) globals: &'static Globals,
@@ -347,6 +402,7 @@ pub(crate) fn create_with<T: Kind>(
             handle,
             slot,
             kind: T::TYPE,
+            effective: Effective::of(&how.attributes, how.parent),
             globals,
             vtable: &Object::<T>::VTABLE,
             state: AtomicU8::new(State::Building as u8),
@@ -362,7 +418,7 @@ pub(crate) fn create_with<T: Kind>(
     globals.object_created(T::TYPE);
     let creation = AnyRef(header);
     if how.attributes.has_context_or_callbacks() {
-        if let Err(status) = creation.contexts.attach_first(&how.attributes) {
+        if let Err(status) = creation.contexts.attach_first(handle, &how.attributes) {
             return Err(status); // dropping `creation` frees it without callbacks: it is still Building
         }
     }
@@ -390,21 +446,5 @@ pub(crate) fn bad_handle(globals: &Globals, function: &str, handle: usize, bad: 
         handle::Bad::Deleted => {
             stop!(globals, Handle, "{function}: handle {handle:#x} was deleted (a {wanted} is expected)")
         }
-    }
-}
-
-/// The parent that the attributes name, else the given default.
-pub(crate) fn parent_or<'a>(
-    function: &str,
-    globals: &'static Globals,
-    attributes: Option<&WDF_OBJECT_ATTRIBUTES>,
-    default: impl FnOnce() -> Option<AnyRef>,
-) -> Option<AnyRef> {
-    match attributes.map(|attributes| attributes.ParentObject.addr()).filter(|parent| *parent != 0) {
-        Some(parent) => Some(
-            AnyRef::from_handle(parent)
-                .unwrap_or_else(|bad| bad_handle(globals, function, parent, bad, "parent object")),
-        ),
-        None => default(),
     }
 }

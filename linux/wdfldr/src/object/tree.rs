@@ -133,6 +133,7 @@ fn dispose(object: &AnyRef) {
         }
     }
     object.deleted.store(1, Ordering::Release);
+    (object.vtable.before_children)(object);
     let mut after = Bound::Unbounded;
     loop {
         let next = {
