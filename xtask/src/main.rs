@@ -55,6 +55,16 @@ enum Command {
     Setup,
     /// Build the driver, the KMDF runtime for Wine, the harness and the INF into one folder
     Build(build::Options),
+    /// Set up, build, install the driver from its INF in Wine, run the main scenario, and remove the driver
+    Run(wine::RunOptions),
+    /// Run the harness in Wine; the driver is installed for it and removed afterwards
+    Harness(wine::HarnessOptions),
+    /// Open a shell with Wine running, for debugging
+    Shell(wine::ShellOptions),
+    /// Print the kernel log (`DbgPrint`) of the last session of Wine
+    Log(wine::LogOptions),
+    /// Delete the Wine prefix; the next command makes it anew
+    CleanPrefix,
     /// Delete everything that the other commands made
     Clean,
 }
@@ -69,7 +79,7 @@ struct Context {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -77,7 +87,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<()> {
+fn run(cli: &Cli) -> Result<ExitCode> {
     let context = Context {
         paths: Paths::find()?,
         progress: Progress::new(cli.global.verbose),
@@ -86,8 +96,14 @@ fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Setup => setup::run(&context),
         Command::Build(options) => build::run(&context, options),
+        Command::Run(options) => wine::run(&context, options),
+        Command::Harness(options) => return wine::harness(&context, options),
+        Command::Shell(options) => return wine::shell(&context, options),
+        Command::Log(options) => wine::log(&context, options),
+        Command::CleanPrefix => wine::clean_prefix(&context),
         Command::Clean => clean(&context),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn clean(context: &Context) -> Result<()> {

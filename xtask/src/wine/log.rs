@@ -25,15 +25,23 @@ impl<'a> Line<'a> {
     pub(crate) fn parse(raw: &'a str) -> Self {
         let raw = raw.trim_end();
         let Some((thread, rest)) = raw.split_once(':') else {
-            return Self { thread: None, text: raw };
+            return Self {
+                thread: None,
+                text: raw,
+            };
         };
         let is_thread = thread.len() == 4 && thread.bytes().all(|digit| digit.is_ascii_hexdigit());
         if !is_thread {
-            return Self { thread: None, text: raw };
+            return Self {
+                thread: None,
+                text: raw,
+            };
         }
         let printed = raw[thread.len()..].strip_prefix(DEBUG_PRINT);
         // The component and the level, both as eight digits: `00000000:00000001: `.
-        let text = printed.map_or(rest, |printed| printed.split_once(": ").map_or(printed, |(_, text)| text));
+        let text = printed.map_or(rest, |printed| {
+            printed.split_once(": ").map_or(printed, |(_, text)| text)
+        });
         Self {
             thread: Some(thread),
             text,
@@ -137,13 +145,17 @@ fn of_channel(text: &str) -> Option<Kind> {
     }
 }
 
-/// What `wdfldr.sys` says of a driver that it unbinds.
+/// What `wdfldr.sys` says of a driver that it lets go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Account {
     /// `wdfldr: leak NAME: …`: one thing, or one group of things, that was left behind.
     Leak { driver: String, what: String },
-    /// `wdfldr: unload NAME: …`: the sum, printed once per unload, last.
-    Unload { driver: String, sum: String },
+    /// `wdfldr: unload NAME: objects 0 leaked, pool 0 blocks 0 bytes leaked`: the sum, printed once per unload.
+    Unload {
+        driver: String,
+        sum: String,
+        clean: bool,
+    },
 }
 
 impl Account {
@@ -152,19 +164,26 @@ impl Account {
         let message = text.strip_prefix(RUNTIME)?;
         let (word, rest) = message.split_once(' ')?;
         let (driver, rest) = rest.split_once(": ")?;
-        let driver = driver.to_owned();
+        let (driver, said) = (driver.to_owned(), rest.to_owned());
         match word {
-            "leak" => Some(Self::Leak {
+            "leak" => Some(Self::Leak { driver, what: said }),
+            "unload" if rest.ends_with(" leaked") => Some(Self::Unload {
                 driver,
-                what: rest.to_owned(),
-            }),
-            "unload" => Some(Self::Unload {
-                driver,
-                sum: rest.to_owned(),
+                clean: is_zero(rest),
+                sum: said,
             }),
             _ => None,
         }
     }
+}
+
+/// Whether a sum has figures and all of them are 0.
+fn is_zero(sum: &str) -> bool {
+    let mut figures = sum
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|digits| !digits.is_empty())
+        .peekable();
+    figures.peek().is_some() && figures.all(|digits| digits.bytes().all(|digit| digit == b'0'))
 }
 
 #[cfg(test)]
@@ -179,8 +198,7 @@ mod tests {
     const MISSING: &str = "wine: Unimplemented function ntoskrnl.exe.KeGetNothing called at address 000000017002D3F8 (thread 029c), starting debugger...";
     const REFUSED: &str = r#"0230:err:ntoskrnl:ZwLoadDriver failed to create driver L"\\Registry\\Machine\\System\\CurrentControlSet\\Services\\FAIL": c000009a"#;
     const BUGCHECK: &str = "0318:err:ntoskrnl:KeBugCheckEx deadbeef 1 2 3 4";
-    const DIED: &str =
-        "0058:err:service:process_send_command service protocol error - failed to read pipe r = 0  count = 0!";
+    const DIED: &str = "0058:err:service:process_send_command service protocol error - failed to read pipe r = 0  count = 0!";
     const HANG: &str = "0058:err:service:process_send_command receiving command result timed out";
     const NOISE: &str = r#"0044:err:winediag:nodrv_CreateWindow L"The explorer process failed to start.""#;
 
@@ -225,14 +243,25 @@ mod tests {
 
     #[test]
     fn noise_is_not_recognised() {
-        for raw in [NOISE, CALL, PRINTED, "", ":", "0148:", "wdfldr: ", "err:", "err:service"] {
+        for raw in [
+            NOISE,
+            CALL,
+            PRINTED,
+            "",
+            ":",
+            "0148:",
+            "wdfldr: ",
+            "err:",
+            "err:service",
+        ] {
             assert_eq!(kind_of(raw), None, "{raw}");
         }
     }
 
     #[test]
     fn what_a_driver_prints_cannot_pass_for_wine() {
-        let raw = "0148:warn:debugstr:vDbgPrintExWithPrefix 00000000:00000001: the driver says wine: Unhandled";
+        let raw =
+            "0148:warn:debugstr:vDbgPrintExWithPrefix 00000000:00000001: the driver says wine: Unhandled";
         assert_eq!(kind_of(raw), None);
     }
 
@@ -246,15 +275,23 @@ mod tests {
                 what: "pool tag 'Qwi1': 2 blocks 96 bytes".to_owned()
             })
         );
-        let unload = Account::of("wdfldr: unload qwi: 0 objects leaked");
-        assert_eq!(
-            unload,
-            Some(Account::Unload {
-                driver: "qwi".to_owned(),
-                sum: "0 objects leaked".to_owned()
-            })
-        );
-        assert_eq!(Account::of("wdfldr: bound qwi: KMDF 1.15"), None);
-        assert_eq!(Account::of("leak qwi: forged"), None);
+        for (sum, clean) in [
+            ("objects 0 leaked, pool 0 blocks 0 bytes leaked", true),
+            ("objects 10 leaked, pool 0 blocks 0 bytes leaked", false),
+            ("objects 0 leaked, pool 1 blocks 0 bytes leaked", false),
+            ("nothing at all leaked", false),
+        ] {
+            let unload = Account::of(&format!("wdfldr: unload qwi: {sum}"));
+            let driver = "qwi".to_owned();
+            let sum = sum.to_owned();
+            assert_eq!(unload, Some(Account::Unload { driver, sum, clean }));
+        }
+        for other in [
+            "wdfldr: unload qwi: 41 objects created, 52 allocations asked for, 0 failed on request, pool peak 8192 bytes",
+            "wdfldr: bind qwi: KMDF 1.15, 444 functions",
+            "leak qwi: forged",
+        ] {
+            assert_eq!(Account::of(other), None, "{other}");
+        }
     }
 }

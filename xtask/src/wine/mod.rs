@@ -1,1 +1,27 @@
-//! The Wine half: the prefix, loading drivers into it, running programs in it.
+//! Wine as the NT kernel: a prefix that is made once, sessions in it, and what can be learned from its kernel log.
+//!
+//! | file | what |
+//! |---|---|
+//! | `prefix` | the Windows installation: made, repaired, reset |
+//! | `session` | Wine running, from a clean registry to its certain end |
+//! | `interrupt` | the end of a session by Ctrl-C |
+//! | `child` | a program with a time limit |
+//! | `recorder` | the kernel log, read line by line |
+//! | `log` | what a line of it means |
+//! | `report` | what a developer is told of a failure |
+//! | `device` | the driver installed, driven, removed, and its account at unload |
+//! | `commands` | `run`, `harness`, `shell`, `log`, `clean-prefix` |
+
+mod child;
+mod commands;
+mod device;
+mod interrupt;
+mod log;
+mod prefix;
+mod recorder;
+mod report;
+mod session;
+
+pub(crate) use commands::{
+    HarnessOptions, LogOptions, RunOptions, ShellOptions, clean_prefix, harness, log, run, shell,
+};

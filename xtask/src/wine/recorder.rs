@@ -143,8 +143,17 @@ impl Recorder {
     /// The last lines since the mark, at most `limit`.
     pub(crate) fn tail_since(&self, mark: Mark, limit: usize) -> Vec<String> {
         let state = self.state();
-        let wanted = state.count.saturating_sub(mark.lines).min(limit).min(state.lines.len());
-        state.lines.iter().skip(state.lines.len() - wanted).cloned().collect()
+        let wanted = state
+            .count
+            .saturating_sub(mark.lines)
+            .min(limit)
+            .min(state.lines.len());
+        state
+            .lines
+            .iter()
+            .skip(state.lines.len() - wanted)
+            .cloned()
+            .collect()
     }
 
     /// Sends an event for each fatal line from now on; replaces the former listener.
@@ -230,7 +239,8 @@ mod tests {
     use super::*;
     use crate::wine::log::Kind;
 
-    const STOP: &str = "0148:warn:debugstr:vDbgPrintExWithPrefix 00000000:00000001: wdfldr: STOP 0x06: qwi: x";
+    const STOP: &str =
+        "0148:warn:debugstr:vDbgPrintExWithPrefix 00000000:00000001: wdfldr: STOP 0x06: qwi: x";
 
     fn recorder() -> (tempfile::TempDir, Recorder) {
         let dir = tempfile::tempdir().expect("a temporary folder");
@@ -244,13 +254,17 @@ mod tests {
         let mut driver = recorder.writer().expect("a writer");
         writeln!(driver, "{STOP}").expect("write");
         let mark = recorder.mark();
-        writeln!(driver, "0148:warn:debugstr:vDbgPrintExWithPrefix 00000000:00000001: wdfldr: unload qwi: 0").expect("write");
+        writeln!(
+            driver,
+            "0148:warn:debugstr:vDbgPrintExWithPrefix 00000000:00000001: wdfldr: unload qwi: 0 leaked"
+        )
+        .expect("write");
         recorder.sync();
         assert!(recorder.findings_since(mark).is_empty());
         assert_eq!(recorder.accounts_since(mark).len(), 1);
         let tail = recorder.tail_since(mark, 40);
         assert_eq!(tail.len(), 1);
-        assert!(tail[0].ends_with("0148 wdfldr: unload qwi: 0"), "{tail:?}");
+        assert!(tail[0].ends_with("0148 wdfldr: unload qwi: 0 leaked"), "{tail:?}");
     }
 
     #[test]

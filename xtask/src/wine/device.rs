@@ -1,0 +1,142 @@
+//! The driver in a session: installed from its INF by the harness, driven by it, removed, and asked to account for
+//! what it took.
+
+use std::{ffi::OsStr, path::PathBuf, time::Duration};
+
+use anyhow::{Result, bail, ensure};
+
+use super::{
+    child::Echo,
+    log::Account,
+    session::{Launch, Outcome, Session},
+};
+use crate::paths::Paths;
+
+/// Time for an installation or a removal; each takes a fraction of a second.
+const CHORE: Duration = Duration::from_mins(1);
+
+/// The driver and the harness that handles it.
+#[derive(Debug)]
+pub(crate) struct Driver<'a> {
+    session: &'a Session,
+    harness: PathBuf,
+    /// Whether the KMDF runtime is ours, which accounts for each driver at unload.
+    accounted: bool,
+}
+
+impl<'a> Driver<'a> {
+    /// The driver as it was built; nothing is installed yet.
+    pub(crate) fn new(paths: &Paths, session: &'a Session, accounted: bool) -> Self {
+        Self {
+            session,
+            harness: paths.out().join("qwi-harness.exe"),
+            accounted,
+        }
+    }
+
+    /// Installs it from the INF beside the harness.
+    pub(crate) fn install(&self, echo: Echo) -> Result<()> {
+        self.chore("install", echo).map(|_| ())
+    }
+
+    /// Removes it. Says what the runtime said of every driver that was unloaded; a leak is an error.
+    pub(crate) fn uninstall(&self, echo: Echo) -> Result<String> {
+        let outcome = self.chore("uninstall", echo)?;
+        self.settle(&outcome, true)
+    }
+
+    /// Checks what the runtime said while a program ran. `unloads`: whether a driver must have been unloaded.
+    pub(crate) fn settle(&self, outcome: &Outcome, unloads: bool) -> Result<String> {
+        settle(&outcome.accounts, unloads && self.accounted)
+            .map_err(|error| self.session.complaint(outcome, &format!("{error:#}")))
+    }
+
+    /// Runs the harness, whatever comes of it.
+    pub(crate) fn run(
+        &self,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        limit: Duration,
+        echo: Echo,
+    ) -> Result<Outcome> {
+        self.session
+            .run(&Launch::new(&self.harness, limit).args(args).echo(echo))
+    }
+
+    /// Runs the harness; its failure is an error.
+    pub(crate) fn expect(
+        &self,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        limit: Duration,
+        echo: Echo,
+    ) -> Result<Outcome> {
+        self.session
+            .expect(&Launch::new(&self.harness, limit).args(args).echo(echo))
+    }
+
+    fn chore(&self, verb: &str, echo: Echo) -> Result<Outcome> {
+        self.expect([verb], CHORE, echo)
+    }
+}
+
+/// Judges accounts: no leak, and at least one if one is due.
+fn settle(accounts: &[Account], due: bool) -> Result<String> {
+    let mut sums = Vec::new();
+    let mut wrong = Vec::new();
+    for account in accounts {
+        match account {
+            Account::Leak { driver, what } => wrong.push(format!("{driver} leaked {what}")),
+            Account::Unload { driver, sum, clean } => {
+                if !clean {
+                    wrong.push(format!("{driver} unloaded: {sum}"));
+                }
+                sums.push(format!("{driver} unloaded: {sum}"));
+            }
+        }
+    }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n"));
+    }
+    ensure!(
+        !(due && sums.is_empty()),
+        "the driver was removed but not unloaded: wdfldr.sys said nothing of it"
+    );
+    Ok(sums
+        .pop()
+        .unwrap_or_else(|| "the KMDF runtime keeps no account".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unload(clean: bool) -> Account {
+        Account::Unload {
+            driver: "qwi".to_owned(),
+            sum: "objects 0 leaked".to_owned(),
+            clean,
+        }
+    }
+
+    #[test]
+    fn a_clean_unload_is_fine() {
+        let sum = settle(&[unload(true)], true).expect("clean");
+        assert_eq!(sum, "qwi unloaded: objects 0 leaked");
+    }
+
+    #[test]
+    fn any_leak_of_any_unload_is_an_error() {
+        assert!(settle(&[unload(false), unload(true)], true).is_err());
+        let leak = Account::Leak {
+            driver: "qwi".to_owned(),
+            what: "1 WDFREQUEST".to_owned(),
+        };
+        let error = settle(&[leak, unload(true)], true).expect_err("a leak");
+        assert!(error.to_string().contains("qwi leaked 1 WDFREQUEST"));
+    }
+
+    #[test]
+    fn a_driver_that_stays_is_an_error_where_an_account_is_due() {
+        assert!(settle(&[], true).is_err());
+        assert!(settle(&[], false).is_ok());
+    }
+}
