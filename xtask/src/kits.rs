@@ -75,7 +75,9 @@ pub(crate) fn assemble(context: &Context, kit: &Kit) -> Result<Kits> {
     kit.link_tools(&context.paths)?;
     let source = context.paths.root().join("linux/wdk");
     let mut inputs = Inputs::new()?;
-    inputs.folder(&source)?;
+    for part in ["include", "lib", "src"] {
+        inputs.folder(&source.join(part))?;
+    }
     inputs.text(&kit.version()?);
     inputs.text(&kits.root().to_string_lossy());
     let stamp = inputs.stamp(&context.paths, "kits");
