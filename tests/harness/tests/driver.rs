@@ -1,1 +1,60 @@
-fn main() {}
+//! Every scenario against the driver that is installed on this machine, one test each.
+//!
+//! `cargo test --test driver` on Windows, or under Wine through cargo's runner. A driver that is not installed fails
+//! every test: nothing was shown. Elsewhere the list is empty, and says so; `--test host` runs the scenarios there.
+//!
+//! `QWI_INF` names the driver's INF, with which the device comes back after a surprise removal; without it that one
+//! scenario is ignored. `QWI_TIMEOUT` bounds each wait, in seconds.
+
+#[cfg(windows)]
+fn main() {
+    use std::{env, sync::Arc, time::Duration};
+
+    use libtest_mimic::{Arguments, Trial};
+    use queued_work_item_harness::{
+        client::DEFAULT_TIMEOUT,
+        runner::{self, Outcome},
+        scenarios::{ALL, Options},
+        windows::Installed,
+    };
+
+    let mut arguments = Arguments::from_args();
+    // There is one driver, with one instance.
+    arguments.test_threads = Some(1);
+    let timeout = env::var("QWI_TIMEOUT")
+        .ok()
+        .and_then(|seconds| seconds.parse().ok())
+        .map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+    let options = Options {
+        timeout,
+        ..Options::default()
+    };
+    let inf = env::var_os("QWI_INF");
+    let removable = inf.is_some();
+    let installed = Arc::new(Installed::new(inf.map(Into::into), timeout));
+    let trials = ALL
+        .iter()
+        .map(|scenario| {
+            let installed = Arc::clone(&installed);
+            let needs_inf = scenario.id.contains("surprise_removal");
+            Trial::test(scenario.id, move || {
+                match runner::run(&*installed, options, scenario).outcome {
+                    Outcome::Passed => Ok(()),
+                    Outcome::Skipped(why) => Err(format!("not shown here: {why}").into()),
+                    Outcome::Failed { step, why } => Err(format!("at: {step}\n{why}").into()),
+                }
+            })
+            .with_ignored_flag(needs_inf && !removable)
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+#[cfg(not(windows))]
+fn main() {
+    use libtest_mimic::{Arguments, run};
+
+    let arguments = Arguments::from_args();
+    eprintln!("there is no Windows driver here: no test is listed; `cargo xtask test` runs these under Wine");
+    run(&arguments, Vec::new()).exit();
+}

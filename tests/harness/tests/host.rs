@@ -1,1 +1,61 @@
+//! Every scenario over the code that the driver runs, in memory, one test each; and faulty ways to it, against which
+//! the main scenario must fail and name the item.
+//!
+//! The first half finds faults of the scenarios and of the request-handling code without a kernel. The second half shows
+//! that the verdict is one.
 
+#[path = "host/faulty.rs"]
+mod faulty;
+#[path = "host/memory.rs"]
+mod memory;
+
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use queued_work_item_harness::{
+    runner::{self, Outcome},
+    scenarios::{ALL, Options, Scenario},
+};
+
+use self::{
+    faulty::{FAULTS, Fault, Faulty},
+    memory::Memory,
+};
+
+fn main() {
+    let scenarios = ALL
+        .iter()
+        .map(|scenario| Trial::test(scenario.id, move || passes(scenario)));
+    let faults = FAULTS.iter().map(|fault| {
+        Trial::test(
+            format!("main_scenario_names_the_item::{}", fault.name),
+            move || is_caught(fault),
+        )
+    });
+    libtest_mimic::run(&Arguments::from_args(), scenarios.chain(faults).collect()).exit();
+}
+
+fn passes(scenario: &Scenario) -> Result<(), Failed> {
+    match runner::run(&Memory::new(), Options::default(), scenario).outcome {
+        Outcome::Passed => Ok(()),
+        Outcome::Skipped(why) => Err(format!("nothing is skipped on the host: {why}").into()),
+        Outcome::Failed { step, why } => Err(format!("at: {step}\n{why}").into()),
+    }
+}
+
+fn is_caught(fault: &'static Fault) -> Result<(), Failed> {
+    let main = ALL
+        .iter()
+        .find(|scenario| scenario.id == "main_scenario")
+        .ok_or("no main scenario")?;
+    let options = Options {
+        // One of the faults is an answer that never comes.
+        timeout: Duration::from_secs(5),
+        ..Options::default()
+    };
+    match runner::run(&Faulty::new(Memory::new(), fault), options, main).outcome {
+        Outcome::Failed { why, .. } if fault.verdict.iter().all(|words| why.contains(words)) => Ok(()),
+        Outcome::Failed { why, .. } => Err(format!("the verdict lacks {:?}: {why}", fault.verdict).into()),
+        other => Err(format!("{}: the scenario ended with {other:?}", fault.name).into()),
+    }
+}

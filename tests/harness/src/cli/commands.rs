@@ -9,7 +9,7 @@ use std::{
 };
 
 use queued_work_item_harness::{
-    Client, Error, INF, NtStatus, SERVICE,
+    Client, Error, NtStatus, SERVICE,
     client::CloseMode,
     device::Access,
     status::Win32Error,
@@ -21,7 +21,7 @@ use super::{
     Arguments,
     arguments::{Command, Item},
     judge,
-    table::table,
+    table::{figures, table},
 };
 
 /// How often `gate` looks whether someone else opened it.
@@ -161,8 +161,13 @@ fn status(arguments: &Arguments) -> Result<ExitCode, Error> {
         ],
     ];
     for node in &nodes {
-        let inf = node.published_inf.as_deref().unwrap_or(INF);
-        rows.push(vec!["device".into(), format!("{} ({inf})", node.instance_id)]);
+        rows.push(vec![
+            "device".into(),
+            match &node.published_inf {
+                Some(inf) => format!("{} ({inf})", node.instance_id),
+                None => node.instance_id.clone(),
+            },
+        ]);
     }
     rows.extend(paths.iter().map(|path| vec!["interface".into(), path.clone()]));
     let opened = Client::open(
@@ -207,7 +212,7 @@ pub(super) fn counters(counters: &StatisticsReply) -> comfy_table::Table {
         ("buffers", counters.capacity.into()),
         ("gate closed", counters.gated.into()),
     ];
-    table(
+    figures(
         &["counter", "value"],
         rows.map(|(name, value)| vec![name.into(), value.to_string()]),
     )
@@ -227,7 +232,7 @@ fn log(client: &Client, from: u64) -> Result<(), Error> {
         ]
     };
     let header = ["run", "tag", "bytes", "digest", "status", "thread", "IRQL"];
-    anstream::println!("{}", table(&header, log.entries.iter().map(row)));
+    anstream::println!("{}", figures(&header, log.entries.iter().map(row)));
     if log.lost > 0 {
         anstream::println!("{} older runs were overwritten", log.lost);
     }

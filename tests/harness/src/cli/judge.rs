@@ -17,7 +17,7 @@ use super::{
     arguments::{Command, Seed},
     commands::counters,
     print::{BAD, GOOD, NOTE},
-    table::table,
+    table::figures,
 };
 
 /// Mismatches that are printed one by one.
@@ -150,7 +150,7 @@ fn show(summary: &Summary) {
             wait(|waits| waits.1),
         ]
     });
-    anstream::println!("{}", table(&header, rows));
+    anstream::println!("{}", figures(&header, rows));
     let rate = summary.items() as f64 / summary.elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
     anstream::println!(
         "{} items in {:.2} s, {rate:.0} a second",

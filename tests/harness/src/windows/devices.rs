@@ -272,5 +272,7 @@ fn string_value(key: HKEY, name: &str) -> Option<String> {
             &raw mut bytes,
         )
     };
-    (read == ERROR_SUCCESS).then(|| narrow(&buffer))
+    (read == ERROR_SUCCESS)
+        .then(|| narrow(&buffer))
+        .filter(|text| !text.is_empty())
 }

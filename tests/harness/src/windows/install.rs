@@ -68,8 +68,10 @@ pub fn install(inf: &PathBuf, timeout: Duration, say: &mut dyn FnMut(String)) ->
         }
     };
     for node in devices::list()? {
-        let published = node.published_inf.as_deref().unwrap_or("no INF");
-        say(format!("created {} from {published}", node.instance_id));
+        say(match node.published_inf {
+            Some(published) => format!("created {} from {published}", node.instance_id),
+            None => format!("created {}", node.instance_id),
+        });
     }
     if restart {
         return Err(Error::RestartNeeded("install the driver"));

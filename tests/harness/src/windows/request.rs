@@ -37,7 +37,6 @@ pub(super) type SharedHandle = Arc<RwLock<Option<OwnedHandle>>>;
 
 /// What the kernel reads and writes until the completion.
 struct Shared {
-    /// First, so that its address is the block's.
     status: IO_STATUS_BLOCK,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -93,6 +92,7 @@ impl Sent {
         let block = unsafe { &mut *shared };
         let (input, input_length) = (block.input.as_ptr(), count(&block.input));
         let (output, output_length) = (block.output.as_mut_ptr(), count(&block.output));
+        let status_block = &raw mut block.status;
         // SAFETY: the handle and the event are open; the status block and both buffers have the lengths that are passed
         // and stay where they are until the completion is seen.
         let status = unsafe {
@@ -101,7 +101,7 @@ impl Sent {
                 self.event.as_raw_handle(),
                 None,
                 ptr::null(),
-                shared.cast::<IO_STATUS_BLOCK>(),
+                status_block,
                 code,
                 input.cast(),
                 input_length,
@@ -163,8 +163,10 @@ impl Request for Sent {
             return Ok(());
         };
         // The address of the status block names the request: an OVERLAPPED begins with one.
+        // SAFETY: the block is alive; only an address is taken, the kernel may be writing to it.
+        let status_block = unsafe { &raw const (*self.shared.as_ptr()).status };
         // SAFETY: the handle is open; the address is only compared.
-        let asked = unsafe { CancelIoEx(device.as_raw_handle(), self.shared.as_ptr().cast()) };
+        let asked = unsafe { CancelIoEx(device.as_raw_handle(), status_block.cast()) };
         match last_error() {
             _ if asked != 0 => Ok(()),
             Win32Error(ERROR_NOT_FOUND) => Ok(()),

@@ -1,0 +1,96 @@
+//! The driver's request handling, without a driver.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use queued_work_item_exerciser::testing::{self, Pended, Rights};
+use queued_work_item_harness::{
+    Error, NtStatus,
+    device::{Access, Completion, Device, Request, Transport},
+};
+
+/// A device in memory. Removed devices are leaked, because handles and requests borrow them.
+pub struct Memory(Mutex<&'static testing::Device>);
+
+impl Memory {
+    /// A device that is started.
+    pub fn new() -> Self {
+        Self(Mutex::new(started()))
+    }
+
+    fn device(&self) -> &'static testing::Device {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.device().remove();
+    }
+}
+
+fn started() -> &'static testing::Device {
+    Box::leak(Box::new(testing::Device::new().expect("memory for a device")))
+}
+
+impl Transport for Memory {
+    fn open(&self, access: Access) -> Result<Box<dyn Device>, Error> {
+        let rights = match access {
+            Access::Read => Rights::READ,
+            Access::ReadWrite => Rights::BOTH,
+        };
+        Ok(Box::new(Opened(self.device().open(rights))))
+    }
+
+    fn surprise_remove(&self) -> Result<(), Error> {
+        self.device().remove();
+        Ok(())
+    }
+
+    fn restore(&self) -> Result<(), Error> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = started();
+        Ok(())
+    }
+}
+
+struct Opened(testing::Client<'static>);
+
+impl Device for Opened {
+    fn submit(&self, code: u32, input: &[u8], output: usize) -> Result<Box<dyn Request>, Error> {
+        Ok(Box::new(Sent(self.0.send(code, input, output))))
+    }
+}
+
+struct Sent(Pended);
+
+impl Request for Sent {
+    fn wait(&mut self, timeout: Duration) -> Result<Option<Completion>, Error> {
+        let began = Instant::now();
+        loop {
+            if let Some(answer) = self.0.answered() {
+                return Ok(Some(Completion {
+                    status: NtStatus(answer.status),
+                    output: answer.output,
+                }));
+            }
+            if began.elapsed() >= timeout {
+                return Ok(None);
+            }
+            thread::sleep(Duration::from_micros(50));
+        }
+    }
+
+    fn cancel(&self) -> Result<(), Error> {
+        self.0.cancel();
+        Ok(())
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
