@@ -22,6 +22,14 @@
 #define KeLowerIrql QwiInlineKeLowerIrql
 #define KfRaiseIrql QwiInlineKfRaiseIrql
 
+/* mingw-w64 defines these both as intrinsics and in wdm.h, which together makes them external in every object. */
+#ifndef __INTRINSIC_DEFINED_InterlockedBitTestAndSet
+#define __INTRINSIC_DEFINED_InterlockedBitTestAndSet
+#endif
+#ifndef __INTRINSIC_DEFINED_InterlockedBitTestAndReset
+#define __INTRINSIC_DEFINED_InterlockedBitTestAndReset
+#endif
+
 /* Windows aligns device objects like pool memory, which makes them 0x150 bytes; mingw-w64 does not (0x148). */
 #define _DEVICE_OBJECT __declspec(align(16)) _DEVICE_OBJECT
 
