@@ -107,8 +107,12 @@ fn run(cli: &Cli) -> Result<ExitCode> {
 }
 
 fn clean(context: &Context) -> Result<()> {
+    // A Windows that still runs would write its registry back into the folder.
+    if context.paths.prefix().exists() {
+        wine::clean_prefix(context)?;
+    }
     let step = context.progress.step("clean");
-    paths::remove_dir_if_present(context.paths.linux_dir())?;
+    context.paths.delete_all()?;
     step.done(&format!(
         "removed {}",
         context.paths.shown(context.paths.linux_dir())

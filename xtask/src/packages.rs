@@ -73,3 +73,74 @@ impl Package {
         self.name.replace('-', "_")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    fn root() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("xtask is a folder of the repository")
+    }
+
+    /// The names of the workspace's packages.
+    fn workspace_packages() -> Vec<String> {
+        let read = |dir: &str| -> toml_edit::DocumentMut {
+            let manifest = root().join(dir).join("Cargo.toml");
+            fs::read_to_string(manifest)
+                .expect("a member has a manifest")
+                .parse()
+                .expect("it is TOML")
+        };
+        let workspace = read("");
+        let members = workspace["workspace"]["members"]
+            .as_array()
+            .expect("there are members");
+        let members = members.iter().map(|member| member.as_str().expect("a path"));
+        let name = |dir| {
+            read(dir)["package"]["name"]
+                .as_str()
+                .expect("a package has a name")
+                .to_owned()
+        };
+        members.chain([""]).map(name).collect()
+    }
+
+    #[test]
+    fn the_table_names_what_exists() {
+        let packages = workspace_packages();
+        for package in PACKAGES {
+            match package.recipe {
+                Recipe::CLibrary { source } => {
+                    for extension in ["c", "def"] {
+                        let file = root().join(source).with_extension(extension);
+                        assert!(file.is_file(), "{} is missing", file.display());
+                    }
+                }
+                _ => assert!(
+                    packages.iter().any(|name| name == package.name),
+                    "no package {}",
+                    package.name
+                ),
+            }
+        }
+    }
+
+    #[test]
+    fn everything_that_can_be_asked_for_is_in_the_table() {
+        for artefact in Artefact::value_variants() {
+            assert!(
+                PACKAGES.iter().any(|package| package.artefact == *artefact),
+                "{artefact:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_package_gives_the_file_that_wdk_build_expects() {
+        assert_eq!(PACKAGES[0].file_stem(), "queued_work_item_driver");
+    }
+}

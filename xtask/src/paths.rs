@@ -7,12 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::progress::Progress;
 
 /// Moves all state of the Linux build, so that several can live side by side.
 pub(crate) const LINUX_DIR_VARIABLE: &str = "QWI_LINUX_DIR";
+
+/// By this file's presence and content, tools (cargo, tar, backups) know a folder that can be made again.
+const TAG: &str = "CACHEDIR.TAG";
+const TAG_CONTENT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+                           # Made by cargo xtask. See https://bford.info/cachedir/\n";
 
 /// The folders of one checkout and of its Linux build.
 #[derive(Clone, Debug)]
@@ -100,7 +105,7 @@ impl Paths {
 
     /// Keeps other runs of xtask from building in the same folder until the result is dropped; waits for one that does.
     pub(crate) fn lock(&self, progress: Progress) -> Result<File> {
-        create_dir(&self.linux)?;
+        self.claim()?;
         let path = self.linux.join("lock");
         let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         match file.try_lock() {
@@ -120,6 +125,27 @@ impl Paths {
             }
         }
         Ok(file)
+    }
+
+    /// Marks the folder as ours while it is empty. A folder with other things in it stays unmarked, and undeleted.
+    fn claim(&self) -> Result<()> {
+        create_dir(&self.linux)?;
+        let mut entries =
+            fs::read_dir(&self.linux).with_context(|| format!("cannot list {}", self.linux.display()))?;
+        if entries.next().is_none() {
+            write_if_changed(&self.linux.join(TAG), TAG_CONTENT)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the folder with all state, unless it has been somebody else's.
+    pub(crate) fn delete_all(&self) -> Result<()> {
+        ensure!(
+            !self.linux.exists() || self.linux.join(TAG).is_file(),
+            "{} was not empty when cargo xtask first used it (it has no {TAG}): delete by hand what is not needed",
+            self.linux.display()
+        );
+        remove_dir_if_present(&self.linux)
     }
 
     /// A path as a reader knows it: relative to the checkout when it is inside.
@@ -181,4 +207,53 @@ pub(crate) fn link(target: &Path, link: &Path) -> Result<()> {
     }
     std::os::unix::fs::symlink(target, link)
         .with_context(|| format!("cannot link {} to {}", link.display(), target.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_folder_that_was_ours_from_the_beginning_is_deleted() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let progress = Progress::new(true);
+
+        let ours = Paths::at(dir.path(), &dir.path().join("ours"));
+        ours.delete_all().expect("nothing is there, nothing to do");
+        drop(ours.lock(progress).expect("lock"));
+        write_if_changed(&ours.out().join("a"), "").expect("write");
+        ours.delete_all().expect("it is ours");
+        assert!(!ours.linux_dir().exists());
+
+        let home = Paths::at(dir.path(), &dir.path().join("home"));
+        write_if_changed(&home.linux_dir().join("diary"), "").expect("write");
+        drop(home.lock(progress).expect("lock"));
+        assert!(home.delete_all().is_err());
+        assert!(home.linux_dir().join("diary").is_file());
+    }
+
+    #[test]
+    fn unchanged_files_and_links_are_not_touched() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let file = dir.path().join("a/b");
+        assert!(write_if_changed(&file, "1").expect("write"));
+        assert!(!write_if_changed(&file, "1").expect("write"));
+        assert!(write_if_changed(&file, "2").expect("write"));
+        let name = dir.path().join("link");
+        link(&file, &name).expect("link");
+        let made = fs::symlink_metadata(&name)
+            .expect("it is there")
+            .modified()
+            .expect("a time");
+        link(&file, &name).expect("link");
+        assert_eq!(
+            made,
+            fs::symlink_metadata(&name)
+                .expect("it is there")
+                .modified()
+                .expect("a time")
+        );
+        link(dir.path(), &name).expect("link elsewhere");
+        assert_eq!(fs::read_link(&name).expect("it is a link"), dir.path());
+    }
 }
