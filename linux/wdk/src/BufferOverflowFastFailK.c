@@ -1,6 +1,7 @@
 /*
- * Stack cookies, as clang's and Microsoft's compilers use them (/GS): a random value between a function's buffers and
- * its return address, compared before it returns. A mismatch stops the system at once: the stack is not to be trusted.
+ * Stack cookies, as clang's and Microsoft's compilers use them (/GS): a random value between a function's
+ * buffers and its return address, compared before it returns. A mismatch stops the system at once: the stack
+ * is not to be trusted.
  */
 #include <ntddk.h>
 
@@ -33,9 +34,9 @@ static UINT_PTR Entropy(VOID)
 }
 
 /*
- * Windows sets the cookie before the entry runs where the image's load configuration names it. Images that lld links
- * have none, so it is made here, before any function that is guarded. The address of a local mixes in what the layout
- * of the kernel's address space adds.
+ * Windows sets the cookie before the entry runs where the image's load configuration names it. Images that
+ * lld links have none, so it is made here, before any function that is guarded. The address of a local mixes
+ * in what the layout of the kernel's address space adds.
  */
 VOID __security_init_cookie(VOID)
 {
@@ -69,11 +70,11 @@ KEEPS_REGISTERS VOID __security_check_cookie(UINT_PTR StackCookie)
 }
 
 /*
- * The handler of guarded frames that an exception unwinds. It goes on searching: the frame's own check, which it would
- * repeat before the handlers run, needs unwind data that clang does not write for it.
+ * The handler of guarded frames that an exception unwinds. It goes on searching: the frame's own check, which
+ * it would repeat before the handlers run, needs unwind data that clang does not write for it.
  */
-EXCEPTION_DISPOSITION __GSHandlerCheck(PEXCEPTION_RECORD ExceptionRecord, PVOID EstablisherFrame, PCONTEXT ContextRecord,
-                                       PVOID DispatcherContext)
+EXCEPTION_DISPOSITION __GSHandlerCheck(PEXCEPTION_RECORD ExceptionRecord, PVOID EstablisherFrame,
+                                       PCONTEXT ContextRecord, PVOID DispatcherContext)
 {
     UNREFERENCED_PARAMETER(ExceptionRecord);
     UNREFERENCED_PARAMETER(EstablisherFrame);

@@ -1,9 +1,9 @@
 /*
- * The entry of a KMDF client. The image starts here, not at DriverEntry: the framework must be bound before the driver
- * can call it, and unbound after the driver's own unload routine, the last code of it that runs.
+ * The entry of a KMDF client. The image starts here, not at DriverEntry: the framework must be bound before
+ * the driver can call it, and unbound after the driver's own unload routine, the last code of it that runs.
  *
- * Class extensions (USB, HID and such) and context types shared between modules, which the WDK's library binds here
- * too, do not exist in this kit.
+ * Class extensions (USB, HID and such) and context types shared between modules, which the WDK's library
+ * binds here too, do not exist in this kit.
  */
 #include "wdfldr.h"
 

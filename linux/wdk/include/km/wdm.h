@@ -1,6 +1,6 @@
 /*
- * mingw-w64's wdm.h, with what it lacks: the IRQL routines as imports, a device object's true size, and the pool
- * interface of Windows 10 2004.
+ * mingw-w64's wdm.h, with what it lacks: the IRQL routines as imports, a device object's true size, and the
+ * pool interface of Windows 10 2004.
  */
 #ifndef QWI_KM_WDM_H
 #define QWI_KM_WDM_H
@@ -14,15 +14,16 @@
 #endif
 
 /*
- * The IRQL routines are inline code over CR8 there. In the WDK they are imports of ntoskrnl, which a stand-in kernel can
- * answer too. The names move out of the way while mingw-w64's header is read, and are declared afterwards.
- * KeQuerySystemTime and KeQueryInterruptTime stay the macros that they are in the WDK: x64 Windows exports neither.
+ * The IRQL routines are inline code over CR8 there. In the WDK they are imports of ntoskrnl, which a stand-in
+ * kernel can answer too. The names move out of the way while mingw-w64's header is read, and are declared
+ * afterwards. KeQuerySystemTime and KeQueryInterruptTime stay the macros that they are in the WDK: x64
+ * Windows exports neither.
  */
 #define KeGetCurrentIrql QwiInlineKeGetCurrentIrql
 #define KeLowerIrql QwiInlineKeLowerIrql
 #define KfRaiseIrql QwiInlineKfRaiseIrql
 
-/* mingw-w64 defines these both as intrinsics and in wdm.h, which together makes them external in every object. */
+/* mingw-w64 has these twice, as intrinsics and in wdm.h: together they are external symbols of every object. */
 #ifndef __INTRINSIC_DEFINED_InterlockedBitTestAndSet
 #define __INTRINSIC_DEFINED_InterlockedBitTestAndSet
 #endif
@@ -30,7 +31,7 @@
 #define __INTRINSIC_DEFINED_InterlockedBitTestAndReset
 #endif
 
-/* Windows aligns device objects like pool memory, which makes them 0x150 bytes; mingw-w64 does not (0x148). */
+/* Windows aligns device objects like pool memory, which makes them 0x150 bytes; without, they are 0x148. */
 #define _DEVICE_OBJECT __declspec(align(16)) _DEVICE_OBJECT
 
 #include_next <wdm.h>

@@ -1,8 +1,9 @@
 /*
  * The KMDF 1.15 interface: what a client needs to call the framework through its function table.
  *
- * Written from the published ABI. Declared are the types, and a `PFN_...` type for each function of the families below;
- * the inline wrappers that C clients have are left out, since a binding generator can make nothing of them.
+ * Written from the published ABI. Declared are the types, and a `PFN_...` type for each function of the
+ * families below; the inline wrappers that C clients have are left out, since a binding generator can make
+ * nothing of them.
  */
 #ifndef WDF_H
 #define WDF_H

@@ -1,7 +1,7 @@
 /*
- * Where each framework function is in the table that WdfVersionBind hands to a client. The order is the ABI: entries
- * were only ever appended, so an index never changes between versions, and a version is told by how many there are.
- * A function without a declaration in these headers still has its place here.
+ * Where each framework function is in the table that WdfVersionBind hands to a client. The order is the ABI:
+ * entries were only ever appended, so an index never changes between versions, and a version is told by how
+ * many there are. A function without a declaration in these headers still has its place here.
  */
 #ifndef WDF_FUNC_ENUM_H
 #define WDF_FUNC_ENUM_H

@@ -3,19 +3,21 @@
 #define WDF_TYPES_H
 
 /*
- * WDF_FUNCTION(NTSTATUS, WDFTIMERCREATE, PWDF_TIMER_CONFIG Config, ...) declares PFN_WDFTIMERCREATE. Every function
- * takes the client's globals first. Where the published headers say FASTCALL nothing is said here: x64 and arm64 have
- * one calling convention.
+ * WDF_FUNCTION(NTSTATUS, WDFTIMERCREATE, PWDF_TIMER_CONFIG Config, ...) declares PFN_WDFTIMERCREATE. Every
+ * function takes the client's globals first. Where the published headers say FASTCALL nothing is said here:
+ * x64 and arm64 have one calling convention.
  */
-#define WDF_FUNCTION(Return, Name, ...) typedef Return (*PFN_##Name)(PWDF_DRIVER_GLOBALS DriverGlobals, __VA_ARGS__)
-#define WDF_FUNCTION_NO_ARGUMENTS(Return, Name) typedef Return (*PFN_##Name)(PWDF_DRIVER_GLOBALS DriverGlobals)
+#define WDF_FUNCTION(Return, Name, ...) \
+    typedef Return (*PFN_##Name)(PWDF_DRIVER_GLOBALS DriverGlobals, __VA_ARGS__)
+#define WDF_FUNCTION_NO_ARGUMENTS(Return, Name) \
+    typedef Return (*PFN_##Name)(PWDF_DRIVER_GLOBALS DriverGlobals)
 
 /* WDF_EVENT(VOID, WDF_TIMER, WDFTIMER Timer) declares EVT_WDF_TIMER, a callback's type, and PFN_WDF_TIMER. */
 #define WDF_EVENT(Return, Name, ...)      \
     typedef Return EVT_##Name(__VA_ARGS__); \
     typedef EVT_##Name *PFN_##Name
 
-/* Each handle is a type of its own, whatever DECLARE_HANDLE makes of it: mixing two of them does not compile. */
+/* Each handle is a type of its own, whatever DECLARE_HANDLE makes of it: mixing two does not compile. */
 #define WDF_HANDLE(Name)  \
     struct Name##__ {     \
         int unused;       \
