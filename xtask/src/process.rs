@@ -99,7 +99,12 @@ impl Tool {
 
     /// Runs it to its end; standard output and error are one stream of lines, as they come. Fails when it fails.
     pub(crate) fn run(self, step: &Step) -> Result<Vec<String>> {
-        self.run_with(step, |lines| lines.iter().map(String::as_str).collect())
+        self.run_with(step, |lines| {
+            lines[lines.len().saturating_sub(TAIL_LINES)..]
+                .iter()
+                .map(String::as_str)
+                .collect()
+        })
     }
 
     /// As [`Tool::run`]; of a failure, only the lines that `telling` picks are shown.
@@ -147,11 +152,11 @@ impl Tool {
             return Ok(lines);
         }
         let told = telling(&lines);
-        let tail = told[told.len().saturating_sub(TAIL_LINES)..].join("\n");
+        let told = told.join("\n");
         let mut message = format!("`{line}` failed ({status})");
-        if !tail.is_empty() && !self.echo {
+        if !told.is_empty() && !self.echo {
             message.push('\n');
-            message.push_str(&tail);
+            message.push_str(&told);
         }
         if let Some(log) = &self.log {
             message.push_str("\nfull output: ");
