@@ -1,2 +1,33 @@
 //! A KMDF driver that exercises `QueuedWorkItem` through IOCTLs.
+//!
+//! It is thin on purpose: every decision about a request is taken in `queued-work-item-exerciser`, which any host can
+//! run and test. Here are the calls that Windows makes, and what the exerciser needs of the framework:
+//!
+//! | module | what |
+//! |---|---|
+//! | `entry` | `DriverEntry`, and the driver object |
+//! | `device` | a PnP device: creation, interface, security, life cycle |
+//! | `queue` | requests and file objects on their way in |
+//! | `request` | a `WDFREQUEST` as the exerciser sees it, with its cancellation |
+//! | `blocker` | threads for the verbs that block |
+//! | `context` | Rust values in the framework's object contexts |
+//!
+//! The same bytes run on every KMDF from 1.15 up.
+
 #![no_std]
+
+mod blocker;
+mod context;
+mod device;
+mod entry;
+mod queue;
+mod request;
+
+// Linked for its panic handler: a bug check, so no path that a caller can reach may panic.
+extern crate wdk_panic;
+
+use wdk_alloc::WdkAllocator;
+
+/// Nonpaged pool, aligned to 16 bytes: no type of a greater alignment is ever allocated.
+#[global_allocator]
+static GLOBAL_ALLOCATOR: WdkAllocator = WdkAllocator;

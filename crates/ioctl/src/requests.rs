@@ -177,7 +177,7 @@ pub struct StatisticsReply {
     pub above_passive: u64,
     /// Items queued and not begun.
     pub queued: u32,
-    /// The most that were queued at once.
+    /// The most that were queued or running at once.
     pub high_water: u32,
     /// Buffers of the instance; 0 if it is not configured.
     pub capacity: u32,

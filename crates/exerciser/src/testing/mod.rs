@@ -1,0 +1,180 @@
+//! An I/O manager in memory: handles with access rights, requests with one buffer for input and output, cancellation
+//! with a cancel routine, and removal.
+//!
+//! It stands in for Windows and KMDF in the tests of this crate and in fuzz targets, and it is strict: it panics where
+//! KMDF's verifier would stop, for a request that is completed twice, completed while it is cancellable, or unmarked
+//! after it was completed.
+
+mod irp;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::vec::Vec;
+
+use queued_work_item::kernel::Parent;
+use queued_work_item::{CreateError, Passive};
+
+pub use self::irp::{Answered, PATIENCE, Pended};
+use self::irp::{Irp, MemoryRequest, MemoryTicket};
+use crate::{Exerciser, Handle, Job, Platform, Worker};
+
+/// `STATUS_ACCESS_DENIED`, which the I/O manager answers itself when a handle lacks the access that a code asks for.
+pub const STATUS_ACCESS_DENIED: u32 = 0xC000_0022;
+
+/// What a handle was opened for, in the bits that a control code has at 14.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights(pub u32);
+
+impl Rights {
+    /// `FILE_READ_ACCESS`
+    pub const READ: Self = Self(1);
+    /// `FILE_WRITE_ACCESS`
+    pub const WRITE: Self = Self(2);
+    /// Both.
+    pub const BOTH: Self = Self(3);
+}
+
+/// A device with its exerciser. Dropping it removes it, if it has not been removed.
+pub struct Device {
+    exerciser: Exerciser<Memory>,
+    world: Arc<World>,
+    handles: AtomicU64,
+}
+
+/// The system's side, shared with what outlives the [`Device`] value.
+#[derive(Default)]
+pub(crate) struct World {
+    no_workers: AtomicBool,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// The [`Platform`] of a [`Device`].
+pub struct Memory {
+    world: Arc<World>,
+}
+
+impl Device {
+    /// A device that has been started.
+    ///
+    /// # Errors
+    /// No memory, as the host backend was told to have none.
+    pub fn new() -> Result<Self, CreateError> {
+        let world = Arc::new(World::default());
+        let exerciser = Exerciser::new(Memory { world: world.clone() })?;
+        Ok(Self {
+            exerciser,
+            world,
+            handles: AtomicU64::new(1),
+        })
+    }
+
+    /// Opens a handle.
+    pub fn open(&self, rights: Rights) -> Client<'_> {
+        Client {
+            device: self,
+            handle: Handle(self.handles.fetch_add(1, Ordering::Relaxed)),
+            rights,
+        }
+    }
+
+    /// From now on no thread can be had for what blocks, or one can again.
+    pub fn deny_workers(&self, deny: bool) {
+        self.world.no_workers.store(deny, Ordering::Relaxed);
+    }
+
+    /// Removes the device, as surprise removal does: handles stay open, and are refused from now on.
+    pub fn remove(&self) {
+        self.exerciser.remove(&mut passive());
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        self.remove();
+        let workers = std::mem::take(&mut *self.world.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        for worker in workers {
+            // A worker that panicked has found a fault; a panic in a drop that unwinds would hide the first one.
+            let ended = worker.join();
+            if !thread::panicking() {
+                ended.expect("a job panicked");
+            }
+        }
+    }
+}
+
+/// An open handle. Dropping it closes it.
+pub struct Client<'a> {
+    device: &'a Device,
+    handle: Handle,
+    rights: Rights,
+}
+
+impl Client<'_> {
+    /// Sends a request, and returns it as it stands when the handler has returned.
+    ///
+    /// Access is checked as the I/O manager does it, by the code's own bits.
+    pub fn send(&self, code: u32, input: &[u8], output_length: usize) -> Pended {
+        let irp = Irp::new(self.handle, code);
+        let needed = (code >> 14) & 3;
+        if self.rights.0 & needed == needed {
+            let request = MemoryRequest::new(&irp, input, output_length);
+            self.device.exerciser.handle(request, &mut passive());
+        } else {
+            irp.refuse(STATUS_ACCESS_DENIED);
+        }
+        Pended::new(irp)
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Panics
+    /// When there is none in [`PATIENCE`]: nothing that the tests wait for takes so long.
+    pub fn call(&self, code: u32, input: &[u8], output_length: usize) -> Answered {
+        self.send(code, input, output_length).wait()
+    }
+}
+
+impl Drop for Client<'_> {
+    fn drop(&mut self) {
+        self.device.exerciser.handle_closed(self.handle);
+    }
+}
+
+impl Platform for Memory {
+    type Request = MemoryRequest;
+    type Ticket = MemoryTicket;
+    type Worker = Thread;
+
+    fn parent(&self) -> Parent {
+        Parent::default()
+    }
+
+    fn reserve_worker(&self) -> Option<Thread> {
+        (!self.world.no_workers.load(Ordering::Relaxed)).then(|| Thread {
+            world: self.world.clone(),
+        })
+    }
+}
+
+/// A thread that is not started yet.
+pub struct Thread {
+    world: Arc<World>,
+}
+
+impl Worker<Memory> for Thread {
+    fn run(self, job: Job<Memory>) {
+        let worker = thread::spawn(move || drop(job.run(&mut passive())));
+        self.world
+            .workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(worker);
+    }
+}
+
+/// The token of a test's thread.
+pub fn passive() -> Passive {
+    // SAFETY: threads of a host run at PASSIVE_LEVEL, and nothing here raises it for longer than a lock is held.
+    unsafe { Passive::assume() }
+}

@@ -1,0 +1,178 @@
+//! Handles that are closed, and devices that go away.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::vec::Vec;
+
+use queued_work_item::kernel::host::Machine;
+use queued_work_item_ioctl::*;
+
+use super::{both, device};
+
+#[test]
+fn w24_a_closed_handle_opens_its_gate_and_no_other() {
+    let device = device();
+    let (one, other) = (both(&device), both(&device));
+    assert_eq!(one.configure(4, 8), STATUS_SUCCESS);
+    other.gate();
+    drop(both(&device));
+    assert_eq!(one.statistics().gated, 1);
+    // The last to close it owns it.
+    one.gate();
+    drop(other);
+    assert_eq!(one.statistics().gated, 1);
+    drop(one);
+    assert_eq!(both(&device).statistics().gated, 0);
+}
+
+#[test]
+fn w24_a_closed_handle_cancels_what_waits_in_its_name() {
+    let device = device();
+    let (keeper, leaver) = (both(&device), both(&device));
+    assert_eq!(keeper.configure(600, 8), STATUS_SUCCESS);
+    keeper.gate();
+    // More than the search holds the lock for at a time, among each other.
+    let mut waits = Vec::new();
+    for tag in 0..300 {
+        waits.push(leaver.enqueue_and_wait(Enqueue::new(0, tag), &[]));
+        waits.push(keeper.enqueue_and_wait(Enqueue::new(0, tag), &[]));
+    }
+    let (flush, kept_flush) = (leaver.flush(), keeper.flush());
+    drop(leaver);
+    for pair in waits.chunks(2) {
+        assert_eq!(
+            pair[0].answered().map(|answered| answered.status),
+            Some(STATUS_CANCELLED)
+        );
+        assert_eq!(pair[1].answered(), None);
+    }
+    assert_eq!(
+        flush.answered().map(|answered| answered.status),
+        Some(STATUS_CANCELLED)
+    );
+    keeper.release();
+    assert_eq!(kept_flush.wait().status, STATUS_SUCCESS);
+    for pair in waits.chunks(2) {
+        assert_eq!(pair[1].wait().reply::<WaitReply>().outcome, WaitReply::RAN);
+    }
+    assert_eq!(keeper.statistics().executed, 600);
+}
+
+#[test]
+fn w13_surprise_removal_answers_everyone_and_refuses_from_then_on() {
+    let device = device();
+    let client = both(&device);
+    assert_eq!(client.configure(16, 8), STATUS_SUCCESS);
+    client.gate();
+    let waits: Vec<_> = (0..8)
+        .map(|tag| client.enqueue_and_wait(Enqueue::new(0, tag), &[]))
+        .collect();
+    let (flush, close) = (client.flush(), client.close(Close::DRAIN));
+    device.remove();
+    // The gate was opened first, so that whoever ran could end; then all was cancelled. All of it before this returned.
+    let executed = waits
+        .iter()
+        .map(|wait| {
+            wait.answered()
+                .expect("removal waits for it")
+                .reply::<WaitReply>()
+        })
+        .filter(|reply| reply.outcome == WaitReply::RAN)
+        .count();
+    assert!(executed >= 1);
+    assert!(flush.answered().is_some() && close.answered().is_some());
+    for (code, _) in ALL {
+        let input = joined_for(code);
+        assert_eq!(
+            client.call(code, &input, super::ROOM).status,
+            STATUS_DELETE_PENDING
+        );
+    }
+    device.remove();
+}
+
+fn joined_for(code: u32) -> Vec<u8> {
+    if code == VERSION {
+        Vec::new()
+    } else {
+        std::vec![0; 8]
+    }
+}
+
+#[test]
+fn w25_removal_under_load_leaves_nothing() {
+    for round in 0..20 {
+        let machine = Machine::new();
+        let entered = machine.enter();
+        let device = device();
+        let client = both(&device);
+        assert_eq!(client.configure(2_000, 64), STATUS_SUCCESS);
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            client.gate();
+            for tag in 0..1_000 {
+                assert_eq!(client.enqueue(Enqueue::new(0, tag), &[7; 64]), STATUS_SUCCESS);
+            }
+            let waits: Vec<_> = (0..8)
+                .map(|tag| client.enqueue_and_wait(Enqueue::new(0, tag), &[]))
+                .collect();
+            let (device, machine, stop) = (&device, &machine, &stop);
+            scope.spawn(move || {
+                let _entered = machine.enter();
+                let client = both(device);
+                let mut tag = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    tag += 1;
+                    let status = client.enqueue(Enqueue::new(0, tag), &[1; 64]);
+                    if status == STATUS_DELETE_PENDING {
+                        return;
+                    }
+                }
+            });
+            if round % 2 == 0 {
+                client.release();
+            }
+            device.remove();
+            for wait in &waits {
+                assert!(wait.answered().is_some());
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        drop(client);
+        drop(device);
+        drop(entered);
+        machine.assert_no_leaks();
+    }
+}
+
+#[test]
+fn w18_whatever_allocation_fails_nothing_is_left() {
+    let machine = Machine::new();
+    let _entered = machine.enter();
+    for attempt in 1.. {
+        machine.fail_allocation(attempt);
+        let made = crate::testing::Device::new();
+        let status = made.as_ref().map(|device| both(device).configure(4, 8));
+        machine.fail_allocation(0);
+        match (&made, status) {
+            (Ok(device), Ok(STATUS_SUCCESS)) => {
+                assert_eq!(
+                    both(device)
+                        .enqueue_and_wait(Enqueue::new(0, 0), &[])
+                        .wait()
+                        .status,
+                    STATUS_SUCCESS
+                );
+                assert!(attempt > 3, "some allocation must have failed before");
+                break;
+            }
+            (Ok(device), Ok(status)) => {
+                assert_eq!(status, STATUS_INSUFFICIENT_RESOURCES);
+                // The slot is as it was.
+                assert_eq!(both(device).configure(4, 8), STATUS_SUCCESS);
+            }
+            _ => {}
+        }
+        drop(made);
+        machine.assert_no_leaks();
+    }
+}
