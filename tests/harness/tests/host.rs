@@ -1,11 +1,13 @@
-//! Every scenario over the code that the driver runs, in memory, one test each; and faulty ways to it, against which
-//! the main scenario must fail and name the item.
+//! Every scenario over the code that the driver runs, in memory, one test each; and over ways to it that are faulty or
+//! lie, where it must fail.
 //!
-//! The first half finds faults of the scenarios and of the request-handling code without a kernel. The second half shows
-//! that the verdict is one.
+//! The first finds faults of the scenarios and of the request-handling code without a kernel. The others show that a
+//! verdict is one: the main scenario names the item that a fault befell, and every scenario sees through a lie.
 
 #[path = "host/faulty.rs"]
 mod faulty;
+#[path = "host/liar.rs"]
+mod liar;
 #[path = "host/memory.rs"]
 mod memory;
 
@@ -19,6 +21,7 @@ use queued_work_item_harness::{
 
 use self::{
     faulty::{FAULTS, Fault, Faulty},
+    liar::{Liar, Lie},
     memory::Memory,
 };
 
@@ -32,7 +35,18 @@ fn main() {
             move || is_caught(fault),
         )
     });
-    libtest_mimic::run(&Arguments::from_args(), scenarios.chain(faults).collect()).exit();
+    let lies = ALL.iter().flat_map(|scenario| {
+        Lie::caught_by(scenario.id).into_iter().map(move |lie| {
+            Trial::test(format!("{}::fails_when::{lie:?}", scenario.id), move || {
+                sees_through(scenario, lie)
+            })
+        })
+    });
+    libtest_mimic::run(
+        &Arguments::from_args(),
+        scenarios.chain(faults).chain(lies).collect(),
+    )
+    .exit();
 }
 
 fn passes(scenario: &Scenario) -> Result<(), Failed> {
@@ -57,5 +71,20 @@ fn is_caught(fault: &'static Fault) -> Result<(), Failed> {
         Outcome::Failed { why, .. } if fault.verdict.iter().all(|words| why.contains(words)) => Ok(()),
         Outcome::Failed { why, .. } => Err(format!("the verdict lacks {:?}: {why}", fault.verdict).into()),
         other => Err(format!("{}: the scenario ended with {other:?}", fault.name).into()),
+    }
+}
+
+fn sees_through(scenario: &Scenario, lie: Lie) -> Result<(), Failed> {
+    let options = Options {
+        timeout: Duration::from_secs(5),
+        ..Options::default()
+    };
+    let liar = Liar {
+        inner: Memory::new(),
+        lie,
+    };
+    match runner::run(&liar, options, scenario).outcome {
+        Outcome::Failed { .. } => Ok(()),
+        other => Err(format!("the scenario ended with {other:?}").into()),
     }
 }

@@ -122,16 +122,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 fn gate(client: &Client, hold: Option<Duration>, say: &dyn Fn(String)) -> Result<(), Error> {
     client.gate()?;
     let (done, entered) = mpsc::channel();
-    match hold {
-        Some(hold) => say(format!("the gate is closed for {} s", hold.as_secs_f32())),
-        None => {
-            say("the gate is closed; Enter opens it".into());
-            thread::spawn(move || {
-                // A closed standard input counts as Enter.
-                let _ = io::stdin().read(&mut [0]);
-                let _ = done.send(());
-            });
-        }
+    if let Some(hold) = hold {
+        say(format!("the gate is closed for {} s", hold.as_secs_f32()));
+    } else {
+        say("the gate is closed; Enter opens it".into());
+        thread::spawn(move || {
+            // A closed standard input counts as Enter.
+            let _ = io::stdin().read(&mut [0]);
+            let _ = done.send(());
+        });
     }
     let began = Instant::now();
     while client.statistics()?.gated != 0 && hold.is_none_or(|hold| began.elapsed() < hold) {
@@ -267,7 +266,7 @@ fn payload(item: &Item) -> Result<Vec<u8>, Error> {
     if !item.hex {
         return Ok(item.payload.clone().into_bytes());
     }
-    if !item.payload.is_ascii() || item.payload.len() % 2 != 0 {
+    if !item.payload.is_ascii() || !item.payload.len().is_multiple_of(2) {
         return Err(BAD);
     }
     (0..item.payload.len())

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use queued_work_item_harness::{
     Error, NtStatus,
-    runner::{self, Outcome, Report},
+    runner::{self, Outcome, Report, Watchdog},
     scenarios::{
         Context, Failure, Options,
         main_run::{self, Plan, Summary},
@@ -78,14 +78,17 @@ fn main_scenario(arguments: &Arguments, options: Options, plan: Plan) -> Result<
             options.seed,
         );
     }
-    let summary = match main_run::run(&context, plan) {
+    let watchdog = Watchdog::start("run", context.said().clone(), options);
+    let result = main_run::run(&context, plan);
+    drop(watchdog);
+    let summary = match result {
         Ok(summary) => summary,
         Err(Failure::Error(error)) => {
-            anstream::eprintln!("{BAD}failed{BAD:#} at: {}", context.current_step());
+            anstream::eprintln!("{BAD}failed{BAD:#} at: {}", context.said().current());
             return Err(error);
         }
         Err(failure) => {
-            anstream::eprintln!("{BAD}failed{BAD:#} at: {}: {failure}", context.current_step());
+            anstream::eprintln!("{BAD}failed{BAD:#} at: {}: {failure}", context.said().current());
             return Ok(ExitCode::FAILURE);
         }
     };
@@ -151,12 +154,10 @@ fn show(summary: &Summary) {
         ]
     });
     anstream::println!("{}", figures(&header, rows));
-    let rate = summary.items() as f64 / summary.elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
-    anstream::println!(
-        "{} items in {:.2} s, {rate:.0} a second",
-        summary.items(),
-        summary.elapsed.as_secs_f64()
-    );
+    let items = u32::try_from(summary.items()).unwrap_or(u32::MAX);
+    let seconds = summary.elapsed.as_secs_f64();
+    let rate = f64::from(items) / seconds.max(f64::MIN_POSITIVE);
+    anstream::println!("{items} items in {seconds:.2} s, {rate:.0} a second");
 }
 
 fn list(filter: Option<&str>) {

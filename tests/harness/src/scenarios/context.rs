@@ -2,7 +2,7 @@
 
 use core::fmt;
 use std::{
-    sync::Mutex,
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -71,7 +71,19 @@ impl fmt::Display for Failure {
 pub struct Context<'a> {
     transport: &'a dyn Transport,
     options: Options,
-    step: Mutex<String>,
+    step: Step,
+}
+
+/// What a scenario is doing, for whoever watches it.
+#[derive(Clone, Debug)]
+pub struct Step(Arc<Mutex<String>>);
+
+impl Step {
+    /// What was said last.
+    #[must_use]
+    pub fn current(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl<'a> Context<'a> {
@@ -80,7 +92,7 @@ impl<'a> Context<'a> {
         Self {
             transport,
             options,
-            step: Mutex::new("begin".into()),
+            step: Step(Arc::new(Mutex::new("begin".into()))),
         }
     }
 
@@ -96,18 +108,12 @@ impl<'a> Context<'a> {
 
     /// Says what comes next; a failure is reported with it.
     pub fn step(&self, what: impl Into<String>) {
-        *self
-            .step
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = what.into();
+        *self.step.0.lock().unwrap_or_else(PoisonError::into_inner) = what.into();
     }
 
     /// What was said last.
-    pub fn current_step(&self) -> String {
-        self.step
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+    pub const fn said(&self) -> &Step {
+        &self.step
     }
 
     /// A new handle.

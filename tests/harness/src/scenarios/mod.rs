@@ -13,7 +13,7 @@ mod order;
 mod removal;
 mod waiting;
 
-pub use context::{Context, Failure, Options};
+pub use context::{Context, Failure, Options, Step};
 
 /// Fails the scenario unless the condition holds.
 macro_rules! check {

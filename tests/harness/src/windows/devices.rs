@@ -1,7 +1,7 @@
 //! Device nodes: those that carry the driver's hardware id, one more, one less.
 
 use core::ptr;
-use std::path::PathBuf;
+use std::path::Path;
 
 use windows_sys::Win32::{
     Devices::DeviceAndDriverInstallation::{
@@ -161,7 +161,7 @@ pub struct Node {
 /// The device nodes with the driver's hardware id, started or not.
 ///
 /// # Errors
-/// What SetupAPI said.
+/// What `SetupAPI` said.
 pub fn list() -> Result<Vec<Node>, Error> {
     let set = DeviceSet::root_enumerated()?;
     set.ours()?
@@ -178,7 +178,7 @@ pub fn list() -> Result<Vec<Node>, Error> {
 /// Removes every device node with the driver's hardware id, and says which they were.
 ///
 /// # Errors
-/// What SetupAPI said; [`Error::RestartNeeded`] where a handle that is open vetoed it.
+/// What `SetupAPI` said; [`Error::RestartNeeded`] where a handle that is open vetoed it.
 pub fn remove_all() -> Result<Vec<Node>, Error> {
     let removed = list()?;
     let set = DeviceSet::root_enumerated()?;
@@ -196,8 +196,8 @@ pub fn remove_all() -> Result<Vec<Node>, Error> {
 /// Creates a root-enumerated device node with the driver's hardware id, of the INF's class.
 ///
 /// # Errors
-/// What SetupAPI said. Nothing was registered then.
-pub fn create(inf: &PathBuf) -> Result<(), Error> {
+/// What `SetupAPI` said. Nothing was registered then.
+pub fn create(inf: &Path) -> Result<(), Error> {
     let inf = wide(&inf.to_string_lossy());
     let mut class = GUID::default();
     let mut class_name = [0_u16; 64];

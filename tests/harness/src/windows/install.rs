@@ -48,7 +48,7 @@ pub fn inf(named: Option<&Path>) -> Result<PathBuf, Error> {
 /// [`Error::AccessDenied`] without elevation; what the system said; [`Error::Unverified`] where the system reports
 /// success and no device offers the interface. A node that was created is removed again, except in the last case, which
 /// leaves it for the system's tools to explain.
-pub fn install(inf: &PathBuf, timeout: Duration, say: &mut dyn FnMut(String)) -> Result<(), Error> {
+pub fn install(inf: &Path, timeout: Duration, say: &mut dyn FnMut(String)) -> Result<(), Error> {
     elevation::required_for("installing a driver")?;
     let replaced = devices::remove_all()?;
     if !replaced.is_empty() {

@@ -28,7 +28,7 @@ static INTERFACE: GUID = GUID {
 /// The paths under which started devices offer the driver's interface.
 ///
 /// # Errors
-/// What SetupAPI said.
+/// What `SetupAPI` said.
 pub fn paths() -> Result<Vec<String>, Error> {
     // SAFETY: the GUID is alive, nothing else is passed.
     let set = DeviceSet::checked("SetupDiGetClassDevs", unsafe {

@@ -1,0 +1,126 @@
+//! A way to the driver that lies about what it answers.
+//!
+//! Every scenario must fail against one of the lies, or it asserts nothing.
+
+use std::time::Duration;
+
+use queued_work_item_harness::{
+    Error, NtStatus,
+    device::{Access, Completion, Device, Request, Transport},
+};
+use queued_work_item_ioctl::{CONTRACT_VERSION, LogEntry, LogReply, READ_LOG, VERSION};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// What it lies about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Every refusal is a success.
+    NothingIsRefused,
+    /// The log's last entry is not there.
+    LogIsShort,
+    /// The driver speaks another contract.
+    OtherContract,
+}
+
+impl Lie {
+    /// The lies that make the scenario fail.
+    pub fn caught_by(id: &str) -> Vec<Self> {
+        // All begin with a handle. All read the log, too; only one of them expects it to be empty.
+        let mut lies = vec![Self::OtherContract];
+        if id != "w24_handle_without_write_access" {
+            lies.push(Self::LogIsShort);
+        }
+        let refusals = ["w05", "w06", "w13_cancelling", "w13_surprise", "w24"];
+        let accepted_throughout = ["w24_two_handles", "w24_gate_opens"];
+        if refusals.iter().any(|prefix| id.starts_with(prefix))
+            && !accepted_throughout.iter().any(|prefix| id.starts_with(prefix))
+        {
+            lies.push(Self::NothingIsRefused);
+        }
+        lies
+    }
+}
+
+/// A transport that lies.
+pub struct Liar<T> {
+    pub inner: T,
+    pub lie: Lie,
+}
+
+impl<T: Transport> Transport for Liar<T> {
+    fn open(&self, access: Access) -> Result<Box<dyn Device>, Error> {
+        Ok(Box::new(LiarsDevice {
+            inner: self.inner.open(access)?,
+            lie: self.lie,
+        }))
+    }
+
+    fn surprise_remove(&self) -> Result<(), Error> {
+        self.inner.surprise_remove()
+    }
+
+    fn restore(&self) -> Result<(), Error> {
+        self.inner.restore()
+    }
+}
+
+struct LiarsDevice {
+    inner: Box<dyn Device>,
+    lie: Lie,
+}
+
+impl Device for LiarsDevice {
+    fn submit(&self, code: u32, input: &[u8], output: usize) -> Result<Box<dyn Request>, Error> {
+        Ok(Box::new(LiarsRequest {
+            inner: self.inner.submit(code, input, output)?,
+            lie: self.lie,
+            code,
+            output,
+        }))
+    }
+}
+
+struct LiarsRequest {
+    inner: Box<dyn Request>,
+    lie: Lie,
+    code: u32,
+    output: usize,
+}
+
+impl LiarsRequest {
+    fn tell(&self, mut completion: Completion) -> Completion {
+        match self.lie {
+            Lie::NothingIsRefused if completion.status.is_error() => Completion {
+                status: NtStatus::SUCCESS,
+                output: vec![0; self.output],
+            },
+            Lie::LogIsShort if self.code == READ_LOG => {
+                if let Ok((mut reply, _)) = LogReply::read_from_prefix(&completion.output)
+                    && reply.count > 0
+                {
+                    reply.count -= 1;
+                    let shorter = completion.output.len() - size_of::<LogEntry>();
+                    completion.output.truncate(shorter);
+                    completion.output[..size_of::<LogReply>()].copy_from_slice(reply.as_bytes());
+                }
+                completion
+            }
+            Lie::OtherContract if self.code == VERSION => {
+                completion.output[..4].copy_from_slice(&(CONTRACT_VERSION + 1).to_le_bytes());
+                completion
+            }
+            _ => completion,
+        }
+    }
+}
+
+impl Request for LiarsRequest {
+    fn wait(&mut self, timeout: Duration) -> Result<Option<Completion>, Error> {
+        let completion = self.inner.wait(timeout)?;
+        Ok(completion.map(|completion| self.tell(completion)))
+    }
+
+    fn cancel(&self) -> Result<(), Error> {
+        self.inner.cancel()
+    }
+}
