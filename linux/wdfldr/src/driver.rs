@@ -13,6 +13,7 @@ use crate::io;
 use crate::nt::print::log;
 use crate::nt::string::Utf16;
 use crate::nt::{irp as nt_irp, status};
+use crate::object::attributes::Attributes;
 use crate::object::{self, Create, Kind, Ref, Type};
 use crate::registry;
 use crate::string::WdfString;
@@ -34,6 +35,8 @@ const PNP: u8 = 0x1b;
 /// The body of a WDFDRIVER.
 pub(crate) struct Driver {
     pub(crate) config: WDF_DRIVER_CONFIG,
+    /// Devices inherit execution level and synchronization scope.
+    pub(crate) attributes: Attributes,
     registry_path: Utf16,
 }
 
@@ -71,7 +74,7 @@ wdf! {
             if config.DriverPoolTag != 0 {
                 call.globals.set_tag(config.DriverPoolTag);
             }
-            let body = Driver { config, registry_path };
+            let body = Driver { config, attributes, registry_path };
             let created = object::create(Create { globals: call.globals, attributes, parent: None }, body)?;
             install(driver_object, &config, non_pnp);
             call::write(driver, created.header().handle());

@@ -11,9 +11,11 @@ use super::init::DeviceInit;
 use super::pnp::Pnp;
 use super::{Device, Extension};
 use crate::call::{self, Call, wdf};
+use crate::driver::Driver;
 use crate::io::{self, DeviceIo};
 use crate::nt::sync::{Lock, Rundown};
 use crate::nt::{check, ffi, status, string};
+use crate::object::attributes::Attributes;
 use crate::object::{self, Create, Ref};
 use crate::stop::stop;
 use crate::table::entries;
@@ -89,6 +91,7 @@ fn create(call: &Call, init: &mut DeviceInit, attributes: PWDF_OBJECT_ATTRIBUTES
     let pnp = (!init.pdo.is_null()).then(Pnp::new);
     let is_control = pnp.is_none();
     let driver = call.driver();
+    let inherited = driver.clone().downcast::<Driver>().map_or(Attributes::NONE, |driver| driver.attributes);
     let created = object::create_with(
         Create { globals: call.globals, attributes, parent: Some(&driver) },
         |handle| {
@@ -100,7 +103,7 @@ fn create(call: &Call, init: &mut DeviceInit, attributes: PWDF_OBJECT_ATTRIBUTES
                 pdo: init.pdo,
                 remove_lock: Rundown::new(),
                 dispatcher: AtomicUsize::new(0),
-                io: DeviceIo::new(init.take_io()),
+                io: DeviceIo::new(init.take_io(), &attributes, &inherited)?,
                 pnp,
                 callbacks: init.callbacks,
                 ready: AtomicBool::new(!is_control),

@@ -90,6 +90,11 @@ impl Device {
         self.pnp.is_none()
     }
 
+    /// Whether the time to make the default queue is over: the device was started, or finished initializing.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.pnp.as_ref().map_or_else(|| self.is_ready(), Pnp::has_begun)
+    }
+
     /// Whether it may be opened.
     pub(crate) fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)

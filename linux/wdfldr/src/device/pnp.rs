@@ -80,6 +80,12 @@ impl Pnp {
         change(&mut self.0.lock());
     }
 
+    /// Whether the device has been told to start, ever.
+    pub(crate) fn has_begun(&self) -> bool {
+        let progress = self.progress();
+        progress.prepared || progress.self_managed_to_clean_up || progress.surprised
+    }
+
     /// Whether the device is started: new interfaces are enabled at once.
     pub(crate) fn is_started(&self) -> bool {
         self.progress().started
@@ -292,7 +298,7 @@ fn surprise(device: &Ref<Device>, pnp: &Pnp) {
         callback!("EvtDeviceSurpriseRemoval", surprise(device.header().handle()));
     }
     stop(device, pnp, _WDF_POWER_DEVICE_STATE::WdfPowerDeviceD3Final);
-    io::purge(device);
+    io::purge_managed(device);
     clean_up_self_managed(device, pnp, false);
 }
 

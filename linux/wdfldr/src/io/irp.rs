@@ -230,6 +230,17 @@ impl Irp {
         unsafe { (*stack).Control |= PENDING_RETURNED };
     }
 
+    /// `IoSetNextIrpStackLocation`: after a preprocessing driver skipped or copied its location.
+    pub(crate) fn step_into_next(self, device: PDEVICE_OBJECT) {
+        let stack = self.stack_location().wrapping_sub(1);
+        // SAFETY: the IRP is ours.
+        unsafe { (*self.0).CurrentLocation -= 1 };
+        // SAFETY: as above.
+        unsafe { (*self.0).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation = stack };
+        // SAFETY: the driver moved one location up before, so this one exists.
+        unsafe { (*stack).DeviceObject = device };
+    }
+
     /// Completes it. Nothing of it may be touched afterwards.
     pub(crate) fn complete(self, boost: i8) {
         // SAFETY: the IRP is ours, with status and information set; ownership ends here.

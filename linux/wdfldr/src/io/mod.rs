@@ -127,6 +127,13 @@ impl DeviceIo {
         assigned.or(state.default_queue.as_ref()).cloned()
     }
 
+    /// Whether requests go to this queue as they arrive.
+    fn is_assigned(&self, queue: &Ref<Queue>) -> bool {
+        let state = self.state.lock();
+        let assigned = state.by_major.iter().flatten().chain(&state.default_queue);
+        assigned.into_iter().any(|other| other.header().raw_handle() == queue.header().raw_handle())
+    }
+
     fn queues(&self) -> Vec<Ref<Queue>> {
         self.state.lock().queues.clone()
     }

@@ -62,6 +62,7 @@ unsafe extern "C" {
     pub(crate) fn NtQueryPerformanceCounter(counter: *mut i64, frequency: *mut i64) -> NTSTATUS;
     pub(crate) fn NtQuerySystemTime(time: *mut i64) -> NTSTATUS;
     pub(crate) fn LdrAddRefDll(flags: ULONG, module: *const c_void) -> NTSTATUS;
+    pub(crate) fn RtlInterlockedFlushSList(list: *mut c_void) -> *mut c_void;
     pub(crate) fn RtlPcToFileHeader(address: *const c_void, base: *mut *mut c_void) -> *mut c_void;
 }
 
@@ -75,6 +76,25 @@ unsafe extern "C" {
     pub(crate) fn DbgPrint(format: *const c_char, ...) -> ULONG;
     pub(crate) fn ExAllocatePoolWithTag(pool_type: i32, size: usize, tag: ULONG) -> PVOID;
     pub(crate) fn ExFreePoolWithTag(block: PVOID, tag: ULONG);
+
+    pub(crate) fn ExInitializeNPagedLookasideList(
+        list: *mut c_void,
+        allocate: unsafe extern "C" fn(i32, usize, ULONG) -> PVOID,
+        free: unsafe extern "C" fn(PVOID),
+        flags: ULONG,
+        size: usize,
+        tag: ULONG,
+        depth: u16,
+    );
+    pub(crate) fn ExInitializePagedLookasideList(
+        list: *mut c_void,
+        allocate: unsafe extern "C" fn(i32, usize, ULONG) -> PVOID,
+        free: unsafe extern "C" fn(PVOID),
+        flags: ULONG,
+        size: usize,
+        tag: ULONG,
+        depth: u16,
+    );
 
     pub(crate) fn ZwOpenKey(key: *mut HANDLE, access: ULONG, attributes: *const OBJECT_ATTRIBUTES) -> NTSTATUS;
     pub(crate) fn ZwCreateKey(
@@ -170,6 +190,15 @@ unsafe extern "C" {
         period: i32,
         dpc: *mut wdk_sys::KDPC,
     ) -> BOOLEAN;
+    pub(crate) fn IoIs32bitProcess(irp: PIRP) -> BOOLEAN;
+    pub(crate) fn IoAllocateMdl(
+        address: PVOID,
+        length: ULONG,
+        secondary: BOOLEAN,
+        charge_quota: BOOLEAN,
+        irp: PIRP,
+    ) -> *mut wdk_sys::MDL;
+    pub(crate) fn IoFreeMdl(mdl: *mut wdk_sys::MDL);
     pub(crate) fn MmGetSystemRoutineAddress(name: *const UNICODE_STRING) -> PVOID;
 }
 

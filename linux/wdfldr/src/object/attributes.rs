@@ -22,6 +22,11 @@ pub(crate) struct Attributes {
     pub(crate) context_type: *const WDF_OBJECT_CONTEXT_TYPE_INFO,
 }
 
+// SAFETY: the pointer is to the driver's constant type information.
+unsafe impl Send for Attributes {}
+// SAFETY: as above.
+unsafe impl Sync for Attributes {}
+
 impl Attributes {
     pub(crate) const NONE: Self = Self {
         cleanup: None,

@@ -84,7 +84,7 @@ pub(super) unsafe extern "C" fn dispatch_on_worker(_instance: *mut c_void, conte
 
 fn next(queue: &Ref<Queue>, core: &mut Guard<'_, Core>) -> Step {
     // While the driver is told to stop or resume, it is not told of cancellations: one at a time.
-    if !core.power.notifies() {
+    if !power::tells(core) {
         if let Some(request) = core.to_cancel.pop_front() {
             request.core().state = State::CancelCalled;
             return Step::Cancel(request);
@@ -142,7 +142,7 @@ fn next(queue: &Ref<Queue>, core: &mut Guard<'_, Core>) -> Step {
 
 /// The next aborted request: for EvtIoCanceledOnQueue if the driver has seen it before, else to be completed.
 fn next_aborted(queue: &Ref<Queue>, core: &mut Guard<'_, Core>) -> Option<Step> {
-    let notifies = core.power.notifies();
+    let notifies = power::tells(core);
     let tells_driver = |request: &Ref<Request>| {
         queue.config.events.EvtIoCanceledOnQueue.is_some() && request.core().presented
     };
@@ -212,12 +212,16 @@ fn perform(queue: &Ref<Queue>, step: Step) {
                 queue.constraints.enter(|| callback!("EvtIoQueueState", event(handle, context)));
             }
         }
-        Step::Stop(request, purge) => stop_request(queue, &request, purge),
+        Step::Stop(request, purge) => {
+            stop_request(queue, &request, purge);
+            queue.core().telling -= 1;
+        }
         Step::Resume(request) => {
             let target = request.header().handle();
             if let Some(event) = events.EvtIoResume {
                 queue.constraints.enter(|| callback!("EvtIoResume", event(handle, target)));
             }
+            queue.core().telling -= 1;
         }
         Step::Present(request) => present(queue, &request),
         Step::Again | Step::Done => {}
@@ -267,19 +271,19 @@ fn present(queue: &Ref<Queue>, request: &Ref<Request>) {
     let (handle, target) = (queue.header().handle(), request.header().handle());
     queue.constraints.enter(|| match request.major {
         irp::READ if let Some(event) = events.EvtIoRead => {
-            callback!("EvtIoRead", event(handle, target, irp.span().length as u64));
+            callback!("EvtIoRead", event(handle, target, irp.span().length));
         }
         irp::WRITE if let Some(event) = events.EvtIoWrite => {
-            callback!("EvtIoWrite", event(handle, target, irp.span().length as u64));
+            callback!("EvtIoWrite", event(handle, target, irp.span().length));
         }
         irp::DEVICE_CONTROL if let Some(event) = events.EvtIoDeviceControl => {
             let ioctl = irp.ioctl();
-            let (output, input) = (ioctl.output as u64, ioctl.input as u64);
+            let (output, input) = (ioctl.output, ioctl.input);
             callback!("EvtIoDeviceControl", event(handle, target, output, input, ioctl.code));
         }
         irp::INTERNAL_DEVICE_CONTROL if let Some(event) = events.EvtIoInternalDeviceControl => {
             let ioctl = irp.ioctl();
-            let (output, input) = (ioctl.output as u64, ioctl.input as u64);
+            let (output, input) = (ioctl.output, ioctl.input);
             callback!("EvtIoInternalDeviceControl", event(handle, target, output, input, ioctl.code));
         }
         _ => {

@@ -29,6 +29,7 @@ use wdk_sys::{
 };
 
 pub(crate) use engine::{dispatch, dispatch_internal};
+pub(super) use take::{flush_file, forward, requeue};
 
 use super::presentation::Constraints;
 use super::request::{self, Request, State};
@@ -118,6 +119,8 @@ pub(crate) struct Core {
     /// It is due with the next request that comes.
     ready_on_arrival: bool,
     power_done: Option<Signal>,
+    /// Threads in EvtIoStop and EvtIoResume.
+    telling: u32,
     disposing: Option<Signal>,
     deleted: bool,
 }
@@ -160,6 +163,16 @@ impl Kind for Queue {
 
     /// Purges the queue and waits until the driver has given all back. Nothing reaches the driver from it afterwards.
     fn dispose(this: &Ref<Self>) {
+        if let Some(device) = this.device() {
+            if !device.header().is_deleted() && device.io.is_assigned(this) {
+                stop!(
+                    this.header().globals(),
+                    Contract,
+                    "WDFQUEUE {:#x} is deleted, but its device's requests are dispatched to it",
+                    this.header().raw_handle()
+                );
+            }
+        }
         flow::purge(this, true, None);
         let done = Signal::new();
         let device = {
@@ -229,6 +242,7 @@ impl Queue {
                     became_ready: false,
                     ready_on_arrival: false,
                     power_done: None,
+                    telling: 0,
                     disposing: None,
                     deleted: false,
                 }),
@@ -299,51 +313,57 @@ impl Config {
     }
 }
 
-/// Takes a request that has just arrived, and completes it if the queue accepts none (STATUS_INVALID_DEVICE_STATE) or
-/// it is cancelled already.
-pub(crate) fn arrive(queue: &Ref<Queue>, request: Ref<Request>) {
-    match put(queue, &request, false) {
-        Put::Queued => dispatch(queue),
-        Put::Refused => request::complete(&request, status::INVALID_DEVICE_STATE),
-        Put::Cancelled => request::complete(&request, status::CANCELLED),
+/// Takes a request that has just arrived, and completes it if the queue accepts none (STATUS_INVALID_DEVICE_STATE).
+pub(crate) fn arrive(queue: &Ref<Queue>, request: &Ref<Request>) {
+    if put(queue, request) {
+        dispatch(queue);
+    } else {
+        request::complete(request, status::INVALID_DEVICE_STATE);
     }
 }
 
-/// What became of a request that was to be queued.
-enum Put {
-    Queued,
-    /// The queue accepts none: the request is as it was.
-    Refused,
-    /// It was cancelled: it is in nobody's hands.
-    Cancelled,
+/// Queues a request that the driver gave back. `false`: the queue accepts none, and nothing has happened.
+pub(super) fn enqueue(queue: &Ref<Queue>, request: &Ref<Request>) -> bool {
+    let accepted = put(queue, request);
+    if accepted {
+        dispatch(queue);
+    }
+    accepted
 }
 
-/// Queues a request that is in nobody's hands: the state is `Framework`.
-fn put(queue: &Ref<Queue>, request: &Ref<Request>, at_head: bool) -> Put {
+/// Makes an arriving request the driver's at once, counted here. `false`: the queue accepts none.
+pub(super) fn give_directly(queue: &Ref<Queue>, request: &Ref<Request>) -> bool {
     let mut core = queue.core();
-    if !core.accepts || core.deleted {
-        return Put::Refused;
+    let accepts = core.accepts && !core.deleted;
+    if accepts {
+        request.core().queue = Some(queue.clone());
+        engine::give_to_driver(&mut core, request);
     }
-    if queue_up(&mut core, queue, request, at_head) { Put::Queued } else { Put::Cancelled }
+    accepts
 }
 
-/// Puts a request in line and makes it cancelable. `false`: it was cancelled before; it is `Framework`'s.
-fn queue_up(core: &mut Core, queue: &Ref<Queue>, request: &Ref<Request>, at_head: bool) -> bool {
-    let former = {
+/// Queues a request that is in nobody's hands, `State::Framework`. `false`: the queue accepts none.
+fn put(queue: &Ref<Queue>, request: &Ref<Request>) -> bool {
+    let mut core = queue.core();
+    let accepts = core.accepts && !core.deleted;
+    if accepts {
+        queue_up(&mut core, queue, request, false);
+    }
+    accepts
+}
+
+/// Puts a request in line and makes it cancelable; one that was cancelled before is aborted at once.
+fn queue_up(core: &mut Core, queue: &Ref<Queue>, request: &Ref<Request>, at_head: bool) {
+    {
         let mut request_core = request.core();
         request_core.state = State::Queued;
-        request_core.queue.replace(queue.clone())
-    };
-    // The former queue has the request's device in common with this one: this is not its last reference.
-    drop(former);
+        request_core.queue = Some(queue.clone());
+    }
     if request::arm(request) {
         core.wait_in_line(request.clone(), at_head);
-        return true;
+    } else {
+        abort(core, request.clone());
     }
-    let mut request_core = request.core();
-    request_core.state = State::Framework;
-    request_core.cancelled = true;
-    false
 }
 
 /// Moves a queued request, whose cancel routine is out, to the aborted ones.

@@ -33,11 +33,11 @@ pub(crate) enum Power {
     Resuming,
 }
 
-impl Power {
-    /// Whether the driver is being told to stop or resume.
-    pub(super) const fn notifies(self) -> bool {
-        matches!(self, Self::Stopping { .. } | Self::Resuming)
-    }
+/// Whether the driver is being told to stop or resume. Only while that goes on, not while its answer is waited for.
+pub(super) fn tells(core: &Core) -> bool {
+    core.telling != 0
+        || matches!(core.power, Power::Stopping { .. } | Power::Resuming)
+            && core.presented.iter().any(|entry| entry.stage == Stage::ToTell)
 }
 
 /// Where EvtIoStop and EvtIoResume are with a request that the driver has.
@@ -77,6 +77,7 @@ pub(super) fn next(core: &mut Guard<'_, Core>, alone: bool) -> Next {
             if let Some(entry) = find(core, |stage| stage == Stage::ToTell) {
                 entry.stage = Stage::Told;
                 let request = entry.request.clone();
+                core.telling += 1;
                 return Next::Step(Step::Stop(request, purge));
             }
             if let Some(entry) = find(core, |stage| matches!(stage, Stage::Acknowledged { .. })) {
@@ -102,6 +103,7 @@ pub(super) fn next(core: &mut Guard<'_, Core>, alone: bool) -> Next {
                 if request.core().cancelled {
                     return Next::Step(Step::Again);
                 }
+                core.telling += 1;
                 return Next::Step(Step::Resume(request));
             }
             core.power = Power::On;
@@ -126,9 +128,10 @@ pub(super) fn put_back(core: &mut Core, request: &Ref<Request>) {
     let Some(queue) = request.queue() else { return };
     drop(core.take_presented(request));
     request.core().state = State::Framework;
-    let queued = !core.cancel_dispatched && queue_up(core, &queue, request, true);
-    if !queued {
+    if core.cancel_dispatched {
         abort(core, request.clone());
+    } else {
+        queue_up(core, &queue, request, true);
     }
 }
 

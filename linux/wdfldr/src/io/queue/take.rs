@@ -4,7 +4,7 @@ use wdk_sys::{NTSTATUS, WDF_REQUEST_PARAMETERS};
 
 use super::engine::{completes_itself, give_to_driver, take_where};
 use super::power::put_back;
-use super::{Kinds, Presented, Put, Queue, dispatch, dispatch_internal, power, put};
+use super::{Kinds, Presented, Queue, dispatch, dispatch_internal, power, put};
 use crate::call::Call;
 use crate::io::request::{self, Request, State};
 use crate::nt::status;
@@ -111,17 +111,15 @@ pub(in crate::io) fn forward(call: &Call, request: &Ref<Request>, to: &Ref<Queue
         request.core().state = State::Framework;
         presented.map_or(power::Stage::Running, |presented| presented.stage)
     };
-    let put = put(to, request, false);
-    if let Put::Refused = put {
+    let accepted = put(to, request);
+    {
         let mut core = from.core();
         core.forwarding -= 1;
-        request.core().state = State::Driver;
-        core.presented.push(Presented { request: request.clone(), stage });
-        return Err(status::WDF_BUSY);
-    }
-    from.core().forwarding -= 1;
-    if let Put::Cancelled = put {
-        super::abort(&mut to.core(), request.clone());
+        if !accepted {
+            request.core().state = State::Driver;
+            core.presented.push(Presented { request: request.clone(), stage });
+            return Err(status::WDF_BUSY);
+        }
     }
     dispatch(to);
     dispatch_internal(&from);

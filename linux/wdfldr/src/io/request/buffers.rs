@@ -18,7 +18,9 @@ use wdk_sys::{MDL, NTSTATUS, PMDL};
 use super::Request;
 use crate::call::Call;
 use crate::io::irp::{self, Method, Transfer};
+use crate::memory::{self, Memory};
 use crate::nt::{ffi, status};
+use crate::object::attributes::Attributes;
 use crate::object::{AnyRef, Ref};
 
 /// Which of a request's two buffers.
@@ -118,7 +120,7 @@ pub(super) fn retrieve_user(request: &Request, side: Side, least: usize) -> Resu
 ///
 /// # Errors
 /// As [`retrieve`], and STATUS_INSUFFICIENT_RESOURCES.
-pub(super) fn memory(call: &Call, request: &Ref<Request>, side: Side) -> Result<usize, NTSTATUS> {
+pub(super) fn memory_of(call: &Call, request: &Ref<Request>, side: Side) -> Result<usize, NTSTATUS> {
     let present = {
         let core = request.core();
         if side == Side::Input { core.input_memory } else { core.output_memory }
@@ -127,7 +129,10 @@ pub(super) fn memory(call: &Call, request: &Ref<Request>, side: Side) -> Result<
         return Ok(present);
     }
     let (address, length) = retrieve(request, side, 0)?;
-    let memory = crate::memory::wrap(call, request.any(), address, length)?;
+    // What a write brings is the caller's to keep.
+    let writable = !(request.major == irp::WRITE && side == Side::Input);
+    let body = || Ok(Memory::around(address, length, writable));
+    let memory = memory::create(call.globals, Attributes::NONE, request.any(), body)?;
     let handle = memory.header().raw_handle();
     let mut core = request.core();
     match side {

@@ -27,14 +27,14 @@ pub(crate) fn of(request: &Request) -> WDF_REQUEST_PARAMETERS {
         irp::READ | irp::WRITE => {
             // Read and Write have one layout.
             let span = irp.span();
-            parameters.Read.Length = span.length as u64;
+            parameters.Read.Length = span.length;
             parameters.Read.Key = span.key;
             parameters.Read.DeviceOffset = span.offset;
         }
         irp::DEVICE_CONTROL => {
             let ioctl = irp.ioctl();
-            parameters.DeviceIoControl.OutputBufferLength = ioctl.output as u64;
-            parameters.DeviceIoControl.InputBufferLength = ioctl.input as u64;
+            parameters.DeviceIoControl.OutputBufferLength = ioctl.output;
+            parameters.DeviceIoControl.InputBufferLength = ioctl.input;
             parameters.DeviceIoControl.IoControlCode = ioctl.code;
             parameters.DeviceIoControl.Type3InputBuffer = ioctl.type3_input;
         }
