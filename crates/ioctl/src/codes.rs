@@ -30,7 +30,8 @@ pub const ENQUEUE: u32 = ctl_code(2, FILE_WRITE_ACCESS);
 /// cancelled completes at once with `STATUS_CANCELLED`; its item still runs, once.
 pub const ENQUEUE_AND_WAIT: u32 = ctl_code(3, FILE_WRITE_ACCESS);
 
-/// Completes when everything that was enqueued before it has run. `STATUS_DEVICE_NOT_READY`: not configured.
+/// Completes when everything that was enqueued before it has run, or was dropped by a cancelling close that overtook it.
+/// `STATUS_DEVICE_NOT_READY`: not configured.
 /// `STATUS_DELETE_PENDING`: the instance is closing. `STATUS_INSUFFICIENT_RESOURCES`: too many blocking requests at once.
 pub const FLUSH: u32 = ctl_code(4, FILE_WRITE_ACCESS);
 
@@ -39,7 +40,8 @@ pub const FLUSH: u32 = ctl_code(4, FILE_WRITE_ACCESS);
 pub const CLOSE: u32 = ctl_code(5, FILE_WRITE_ACCESS);
 
 /// Closes the gate: the callback stops before its next item's work until [`RELEASE`]. The gate opens by itself when the
-/// handle that closed it is closed, and when the device is removed.
+/// handle that closed it last is closed, and when the device is removed. It belongs to the instance's number: it can be
+/// closed before [`CONFIGURE`], and stays closed over [`CLOSE`].
 pub const GATE: u32 = ctl_code(6, FILE_WRITE_ACCESS);
 
 /// Opens the gate, whoever closed it.

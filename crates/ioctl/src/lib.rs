@@ -77,7 +77,8 @@ pub mod limits {
     pub const BUFFER_COUNT: u32 = 65_536;
     /// Bytes of one buffer's payload.
     pub const BUFFER_SIZE: u32 = 65_536;
-    /// Bytes of all of one instance's buffers: what one user can hold of nonpaged pool.
+    /// Bytes of all of one instance's payloads, which bounds what a user can hold of nonpaged pool. Beside them an
+    /// instance costs its log and, for each buffer, the item's header and the library's and the driver's own words.
     pub const INSTANCE_BYTES: u64 = 16 * 1024 * 1024;
     /// Microseconds that a callback may be asked to spend on one item.
     pub const SPEND_US: u32 = 1_000_000;

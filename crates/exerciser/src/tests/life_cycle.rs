@@ -66,6 +66,8 @@ fn w13_surprise_removal_answers_everyone_and_refuses_from_then_on() {
     let waits: Vec<_> = (0..8)
         .map(|tag| client.enqueue_and_wait(Enqueue::new(0, tag), &[]))
         .collect();
+    // One stands at the gate.
+    client.until(|statistics| statistics.queued == 7);
     let (flush, close) = (client.flush(), client.close(Close::DRAIN));
     device.remove();
     // The gate was opened first, so that whoever ran could end; then all was cancelled. All of it before this returned.
