@@ -97,6 +97,63 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
     shadow::check_lock(context)
 }
 
+/// Builds a test of a package as a program for Windows, and returns its file.
+pub(crate) fn test_program(context: &Context, package: &str, test: &str) -> Result<PathBuf> {
+    let _lock = context.paths.lock(context.progress)?;
+    let Some(rust) = Rust::find()? else {
+        bail!("this machine has no Rust compiler for Windows targets: run `cargo xtask setup`");
+    };
+    let step = context.progress.step(&format!("test program {test}"));
+    // A test program is one that unwinds, whatever the profile says.
+    let std: &[&str] = if rust.builds_std() {
+        &["-Zbuild-std=std,panic_abort,panic_unwind,test"]
+    } else {
+        &[]
+    };
+    let lines = rust
+        .cargo()
+        .args([
+            "test",
+            "--no-run",
+            "--release",
+            "--package",
+            package,
+            "--test",
+            test,
+        ])
+        .args([
+            "--target",
+            PROGRAM_TARGET,
+            "--message-format",
+            "json-render-diagnostics",
+        ])
+        .args(std)
+        .current_dir(&context.paths.shadow())
+        .log(&context.paths.log(&format!("cargo-test-{package}")))
+        .echo(context.verbose)
+        .run_with(&step, |lines| {
+            diagnostics(lines)
+                .into_iter()
+                .filter(|line| !line.starts_with('{'))
+                .collect()
+        })?;
+    let program = lines
+        .iter()
+        .rev()
+        .find_map(|line| executable(line))
+        .with_context(|| format!("cargo made no program of the test {test}"))?;
+    step.done(&context.paths.shown(&program));
+    Ok(program)
+}
+
+/// The program that one of cargo's JSON messages is about.
+fn executable(message: &str) -> Option<PathBuf> {
+    let (_, rest) = message.split_once(r#""executable":""#)?;
+    let (path, _) = rest.split_once('"')?;
+    // What JSON escapes is not in the paths of a build folder.
+    (!path.contains('\\')).then(|| PathBuf::from(path))
+}
+
 impl Builder<'_> {
     fn make(&self, package: &Package) -> Result<()> {
         let name = package
@@ -357,6 +414,18 @@ mod tests {
             "help: remove it",
         ];
         assert_eq!(diagnostics(&lines), expected);
+    }
+
+    #[test]
+    fn the_program_of_a_test_is_read_from_cargos_messages() {
+        let artifact =
+            r#"{"reason":"compiler-artifact","filenames":["/t/a.exe"],"executable":"/t/a.exe","fresh":true}"#;
+        assert_eq!(executable(artifact), Some(PathBuf::from("/t/a.exe")));
+        assert_eq!(
+            executable(r#"{"reason":"compiler-artifact","executable":null}"#),
+            None
+        );
+        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
     }
 
     #[test]

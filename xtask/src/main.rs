@@ -3,6 +3,7 @@
 //! Windows developers use `cargo make` with Microsoft's kits; nothing here is involved in that build.
 
 mod build;
+mod count;
 mod identity;
 mod inf;
 mod kits;
@@ -15,6 +16,7 @@ mod progress;
 mod setup;
 mod shadow;
 mod stamp;
+mod test;
 mod toolchain;
 mod wine;
 
@@ -57,6 +59,8 @@ enum Command {
     Build(build::Options),
     /// Set up, build, install the driver from its INF in Wine, run the main scenario, and remove the driver
     Run(wine::RunOptions),
+    /// Run every test: formatting, lints, host tests, documentation, the Windows build, and the driver in Wine
+    Test(test::Options),
     /// Run the harness in Wine; the driver is installed for it and removed afterwards
     Harness(wine::HarnessOptions),
     /// Open a shell with Wine running, for debugging
@@ -70,6 +74,7 @@ enum Command {
 }
 
 /// What every command is handed.
+#[derive(Debug)]
 struct Context {
     paths: Paths,
     progress: Progress,
@@ -97,6 +102,14 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Setup => setup::run(&context),
         Command::Build(options) => build::run(&context, options),
         Command::Run(options) => wine::run(&context, options),
+        Command::Test(options) => {
+            let passed = test::run(&context, options)?;
+            return Ok(if passed {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
         Command::Harness(options) => return wine::harness(&context, options),
         Command::Shell(options) => return wine::shell(&context, options),
         Command::Log(options) => wine::log(&context, options),

@@ -11,6 +11,7 @@ use crate::{
     Context, kits,
     process::{Tool, find_program},
     toolchain::{self, KERNEL_TARGET, Kit, PROGRAM_TARGET, Rust},
+    wine,
 };
 
 /// Something that the Linux build needs, and the Debian packages that bring it.
@@ -47,6 +48,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
         install(context, &needs, rust_is_lacking)?;
     }
     kits::assemble(context, &Kit::require()?)?;
+    wine::Prefix::ensure(context)?;
     Ok(())
 }
 

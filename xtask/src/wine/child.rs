@@ -65,6 +65,14 @@ impl Finished {
         matches!(self.end, End::Exited(status) if status.success())
     }
 
+    /// Its exit code, if it ended by itself.
+    pub(crate) fn code(&self) -> Option<i32> {
+        match self.end {
+            End::Exited(status) => status.code(),
+            End::TimedOut | End::Stuck => None,
+        }
+    }
+
     /// How it ended, for people.
     pub(crate) fn describe(&self, limit: Duration) -> String {
         match self.end {

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use super::{
-    child::{Echo, End},
+    child::Echo,
     device::Driver,
     prefix::Prefix,
     session::{Session, latest_log},
@@ -126,12 +126,9 @@ pub(crate) fn harness(context: &Context, options: &HarnessOptions) -> Result<Exi
     let limit = Duration::from_secs(options.timeout);
     let outcome = driver.run(&options.args, limit, Echo::Through)?;
     driver.settle(&outcome, false)?;
-    let code = match outcome.finished.end {
-        End::Exited(status) if !outcome.is_fatal() => status.code(),
-        _ => None,
-    };
-    let Some(code) = code else {
-        return Err(session.failure(&outcome));
+    let code = match outcome.finished.code() {
+        Some(code) if !outcome.is_fatal() => code,
+        _ => return Err(session.failure(&outcome)),
     };
     if !bare {
         driver.uninstall(Echo::Quiet)?;

@@ -10,11 +10,13 @@
 //! | `log` | what a line of it means |
 //! | `report` | what a developer is told of a failure |
 //! | `device` | the driver installed, driven, removed, and its account at unload |
+//! | `endtoend` | the tests of all that |
 //! | `commands` | `run`, `harness`, `shell`, `log`, `clean-prefix` |
 
 mod child;
 mod commands;
 mod device;
+mod endtoend;
 mod interrupt;
 mod log;
 mod prefix;
@@ -23,5 +25,8 @@ mod report;
 mod session;
 
 pub(crate) use commands::{
-    HarnessOptions, LogOptions, RunOptions, ShellOptions, clean_prefix, harness, log, run, shell,
+    HarnessOptions, LogOptions, RunOptions, RuntimeOptions, ShellOptions, clean_prefix, harness, log, run,
+    shell,
 };
+pub(crate) use endtoend::EndToEnd;
+pub(crate) use prefix::Prefix;

@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -63,6 +63,10 @@ impl Prefix {
     pub(crate) fn ensure(context: &Context) -> Result<Self> {
         let prefix = Self::find(&context.paths)?;
         let stamp = prefix.stamp(&context.paths)?;
+        if stamp.is_fresh() && prefix.is_whole() {
+            return Ok(prefix);
+        }
+        let _lock = lock(&context.paths)?;
         if stamp.is_fresh() && prefix.is_whole() {
             return Ok(prefix);
         }
@@ -258,6 +262,23 @@ impl Prefix {
             .env_remove("WINELOADER")
             .env_remove("WINEDLLPATH");
     }
+}
+
+/// Claims the prefix; waits for another session on it to end. It has room for one kernel.
+pub(crate) fn lock(paths: &Paths) -> Result<File> {
+    create_dir(paths.linux_dir())?;
+    let path = paths.linux_dir().join("wine.lock");
+    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => eprintln!("waiting for another session of Wine to end"),
+        Err(TryLockError::Error(error)) => {
+            return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+        }
+    }
+    file.lock()
+        .with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(file)
 }
 
 /// A path on drive C as Windows writes it.

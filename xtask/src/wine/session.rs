@@ -18,13 +18,13 @@ use super::{
     child::{self, Echo, Finished},
     interrupt::Guard,
     log::{Account, Finding},
-    prefix::{KERNEL_DEBUG, Prefix},
+    prefix::{KERNEL_DEBUG, Prefix, lock},
     recorder::{Mark, Recorder},
     report,
 };
 use crate::{
     Context,
-    paths::{Paths, copy_if_changed, create_dir, link},
+    paths::{Paths, copy_if_changed, link},
 };
 
 /// The server ends by itself when nothing has used it for so many seconds: the last resort against one that is left
@@ -57,6 +57,7 @@ pub(crate) struct Session {
 pub(crate) struct Launch<'a> {
     program: &'a Path,
     args: Vec<OsString>,
+    env: Vec<(&'static str, String)>,
     limit: Duration,
     echo: Echo,
 }
@@ -67,6 +68,7 @@ impl<'a> Launch<'a> {
         Self {
             program,
             args: Vec::new(),
+            env: Vec::new(),
             limit,
             echo: Echo::Quiet,
         }
@@ -77,6 +79,13 @@ impl<'a> Launch<'a> {
     pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         self.args
             .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets an environment variable, which Windows programs see too.
+    #[must_use]
+    pub(crate) fn env(mut self, name: &'static str, value: String) -> Self {
+        self.env.push((name, value));
         self
     }
 
@@ -184,6 +193,7 @@ impl Session {
         command
             .arg(launch.program)
             .args(&launch.args)
+            .envs(launch.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.out);
         let (tell, told) = child::events();
         recorder.listen(Some(tell.clone()));
@@ -236,6 +246,11 @@ impl Session {
         self.prefix.set_environment(command, "-all");
     }
 
+    /// A file on drive C.
+    pub(crate) fn drive_c(&self, path: &str) -> PathBuf {
+        self.prefix.drive_c(path)
+    }
+
     /// Where the kernel log is.
     pub(crate) fn log(&self) -> PathBuf {
         self.recorder
@@ -277,23 +292,6 @@ impl Drop for Session {
             eprintln!("warning: {error:#}");
         }
     }
-}
-
-/// Waits for other sessions on the same prefix to end.
-fn lock(paths: &Paths) -> Result<File> {
-    create_dir(paths.linux_dir())?;
-    let path = paths.linux_dir().join("wine.lock");
-    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => return Ok(file),
-        Err(fs::TryLockError::WouldBlock) => eprintln!("waiting for another session of Wine to end"),
-        Err(fs::TryLockError::Error(error)) => {
-            return Err(error).with_context(|| format!("cannot lock {}", path.display()));
-        }
-    }
-    file.lock()
-        .with_context(|| format!("cannot lock {}", path.display()))?;
-    Ok(file)
 }
 
 /// Puts into the prefix what Wine lacks.

@@ -1,0 +1,279 @@
+//! `cargo xtask test`: everything that can be checked on this machine, part by part, and one verdict.
+
+use std::{env, path::PathBuf, time::Instant};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::{
+    Context, build,
+    count::Count,
+    process::Tool,
+    progress::Step,
+    setup,
+    wine::{EndToEnd, RuntimeOptions},
+};
+
+/// Options of `test`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    runtime: RuntimeOptions,
+    /// Only what needs neither the Windows tool chain nor Wine
+    #[arg(long, conflicts_with_all = ["e2e_only", "parts"])]
+    host_only: bool,
+    /// Only what runs the driver in Wine
+    #[arg(long, conflicts_with = "parts")]
+    e2e_only: bool,
+    /// Of the scenarios, only those whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    scenario: Option<String>,
+    /// Only these parts
+    #[arg(value_name = "PART")]
+    parts: Vec<Part>,
+}
+
+/// A part of the tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Formatting, by rustfmt
+    Format,
+    /// Lints, by clippy
+    Lints,
+    /// Tests that run on this machine
+    Host,
+    /// Documentation builds without warnings
+    Docs,
+    /// The driver, the KMDF runtime and the harness build without warnings, and their images are sound
+    Build,
+    /// The main scenario in Wine
+    Run,
+    /// The acceptance scenarios in Wine
+    Scenarios,
+    /// The driver installed, used and removed 10 times
+    Reinstall,
+}
+
+impl Part {
+    /// Every part, in the order in which they run: what is quick and fails often comes first.
+    const ALL: [Self; 8] = [
+        Self::Format,
+        Self::Lints,
+        Self::Host,
+        Self::Docs,
+        Self::Build,
+        Self::Run,
+        Self::Scenarios,
+        Self::Reinstall,
+    ];
+
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    fn needs_wine(self) -> bool {
+        matches!(self, Self::Run | Self::Scenarios | Self::Reinstall)
+    }
+
+    fn is_wanted(self, options: &Options) -> bool {
+        if options.host_only {
+            !self.needs_wine() && self != Self::Build
+        } else if options.e2e_only {
+            self.needs_wine()
+        } else {
+            options.parts.is_empty() || options.parts.contains(&self)
+        }
+    }
+}
+
+/// Runs the wanted parts, all of them whatever fails, and fails if any did. The closing line comes last.
+pub(crate) fn run(context: &Context, options: &Options) -> Result<bool> {
+    let begun = Instant::now();
+    let wanted: Vec<Part> = Part::ALL
+        .into_iter()
+        .filter(|part| part.is_wanted(options))
+        .collect();
+    let tests = Tests {
+        context,
+        options,
+        runtime: options.runtime.file()?,
+    };
+    let mut sum = Count::default();
+    let mut failures = Vec::new();
+    let mut is_built = false;
+    for part in wanted {
+        let result = if part.needs_wine() && !is_built {
+            // Not wanted as a part, or failed as one: either way, what is tested must be built from these sources.
+            match tests.build() {
+                Ok(_) => {
+                    is_built = true;
+                    tests.part(part)
+                }
+                Err(error) => Err(error.context("not run: what it tests does not build")),
+            }
+        } else {
+            tests.part(part)
+        };
+        is_built |= part == Part::Build && result.is_ok();
+        match result {
+            Ok(count) => {
+                eprintln!("==== {}: {count}", part.name());
+                if count.failed > 0 {
+                    failures.push(part.name());
+                }
+                sum += count;
+            }
+            Err(error) => {
+                eprintln!("==== {}: FAILED\n{error:#}", part.name());
+                failures.push(part.name());
+                sum += Count::FAILURE;
+            }
+        }
+    }
+    if !failures.is_empty() {
+        eprintln!("failed: {}", failures.join(", "));
+    }
+    println!("{}", sum.closing_line(begun.elapsed()));
+    Ok(failures.is_empty())
+}
+
+/// The tests under way.
+struct Tests<'a> {
+    context: &'a Context,
+    options: &'a Options,
+    runtime: Option<PathBuf>,
+}
+
+impl Tests<'_> {
+    fn part(&self, part: Part) -> Result<Count> {
+        match part {
+            Part::Format => self.cargo("format", &["fmt", "--all", "--check"]),
+            Part::Lints => self.cargo(
+                "lints",
+                &["clippy", "--locked", "--all-targets", "--", "--deny", "warnings"],
+            ),
+            Part::Host => self.host(),
+            Part::Docs => self.cargo("docs", &["doc", "--locked", "--no-deps"]),
+            Part::Build => self.build(),
+            Part::Run => self.end_to_end().run(),
+            Part::Scenarios => {
+                let program = build::test_program(self.context, "queued-work-item-harness", "driver")?;
+                self.end_to_end()
+                    .scenarios(&program, self.options.scenario.as_deref())
+            }
+            Part::Reinstall => self.end_to_end().reinstall(),
+        }
+    }
+
+    fn end_to_end(&self) -> EndToEnd<'_> {
+        EndToEnd::new(self.context, self.runtime.as_deref())
+    }
+
+    /// A cargo command that passes or fails as a whole.
+    fn cargo(&self, name: &str, args: &[&str]) -> Result<Count> {
+        let step = self.context.progress.step(name);
+        self.tool(name, args).run(&step)?;
+        step.done("ok");
+        Ok(Count::ONE)
+    }
+
+    /// The tests of the packages that any host builds; a failing one does not keep the others from running.
+    fn host(&self) -> Result<Count> {
+        let step = self.context.progress.step("host");
+        let lines = self
+            .tool("host", &["test", "--locked", "--no-fail-fast"])
+            .run(&step);
+        let lines = lines.map_err(|error| self.with_failures(&step, error))?;
+        let count = Count::of_libtest(&lines.join("\n"));
+        if count.passed == 0 {
+            bail!("no test has run");
+        }
+        step.done(&count.to_string());
+        Ok(count)
+    }
+
+    /// Failed tests are anywhere in a long output, the last lines only count them.
+    fn with_failures(&self, step: &Step, error: anyhow::Error) -> anyhow::Error {
+        let log = std::fs::read_to_string(self.context.paths.log("host")).unwrap_or_default();
+        for line in log.lines().filter(|line| is_failure(line)) {
+            step.line(line);
+        }
+        error
+    }
+
+    fn build(&self) -> Result<Count> {
+        setup::run(self.context)?;
+        let options = build::Options {
+            deny_warnings: true,
+            ..build::Options::default()
+        };
+        build::run(self.context, &options)?;
+        Ok(Count::ONE)
+    }
+
+    /// The host's cargo, on the committed workspace.
+    fn tool(&self, name: &str, args: &[&str]) -> Tool {
+        Tool::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(args)
+            .env("RUSTDOCFLAGS", "--deny warnings")
+            .env("CARGO_TERM_PROGRESS_WHEN", "never")
+            .current_dir(self.context.paths.root())
+            .log(&self.context.paths.log(name))
+            .echo(self.context.verbose)
+    }
+}
+
+/// Whether a line of a test run names a test that failed.
+fn is_failure(line: &str) -> bool {
+    line.starts_with("test ") && line.ends_with("FAILED")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn wanted(line: &[&str]) -> Vec<Part> {
+        let cli = Cli::try_parse_from(std::iter::once(&"test").chain(line)).expect("a command line");
+        Part::ALL
+            .into_iter()
+            .filter(|part| part.is_wanted(&cli.options))
+            .collect()
+    }
+
+    #[test]
+    fn parts_are_chosen() {
+        assert_eq!(wanted(&[]), Part::ALL);
+        assert_eq!(wanted(&["docs", "run"]), [Part::Docs, Part::Run]);
+        assert_eq!(
+            wanted(&["--host-only"]),
+            [Part::Format, Part::Lints, Part::Host, Part::Docs]
+        );
+        assert_eq!(
+            wanted(&["--e2e-only"]),
+            [Part::Run, Part::Scenarios, Part::Reinstall]
+        );
+    }
+
+    #[test]
+    fn every_part_is_in_the_order() {
+        for part in Part::value_variants() {
+            assert!(Part::ALL.contains(part), "{part:?}");
+        }
+    }
+
+    #[test]
+    fn failed_tests_are_found_in_the_output() {
+        assert!(is_failure("test queue::tests::order ... FAILED"));
+        assert!(!is_failure("test result: FAILED. 1 passed; 1 failed"));
+        assert!(!is_failure("test queue::tests::order ... ok"));
+    }
+}

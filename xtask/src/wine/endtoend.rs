@@ -1,0 +1,149 @@
+//! The tests that need the driver to run: each takes a session of its own, from a clean registry.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use super::{
+    child::Echo,
+    device::Driver,
+    session::{Launch, Session},
+};
+use crate::{Context, count::Count};
+
+/// Time for all scenarios together.
+const SCENARIOS: Duration = Duration::from_mins(10);
+
+/// Time for the main scenario.
+const RUN: Duration = Duration::from_mins(2);
+
+/// How often the driver is installed and removed again.
+const REINSTALLS: u32 = 10;
+
+/// The driver's service, as its INF names it.
+const SERVICE: &str = "queued_work_item_driver";
+
+/// The exit code of `sc query` for a service that does not exist.
+const NO_SUCH_SERVICE: i32 = 1;
+
+/// The end-to-end tests.
+#[derive(Debug)]
+pub(crate) struct EndToEnd<'a> {
+    context: &'a Context,
+    /// Another KMDF runtime than ours.
+    runtime: Option<&'a Path>,
+}
+
+impl<'a> EndToEnd<'a> {
+    /// Tests of what was built last.
+    pub(crate) fn new(context: &'a Context, runtime: Option<&'a Path>) -> Self {
+        Self { context, runtime }
+    }
+
+    /// The acceptance scenarios of the harness: a test program of libtest's kind, run against the installed driver.
+    pub(crate) fn scenarios(&self, program: &Path, filter: Option<&str>) -> Result<Count> {
+        let session = self.session("scenarios")?;
+        let driver = self.driver(&session);
+        driver.install(Echo::Quiet)?;
+        let inf = self.context.paths.out().join(format!("{SERVICE}.inf"));
+        let launch = Launch::new(program, SCENARIOS)
+            .args(filter)
+            .env("QWI_INF", windows_path(&inf)?)
+            .echo(Echo::Through);
+        let outcome = session.run(&launch)?;
+        if outcome.is_fatal() {
+            return Err(session.failure(&outcome));
+        }
+        let count = Count::of_libtest(&outcome.finished.stdout);
+        if !outcome.finished.success() && count.failed == 0 {
+            return Err(session.failure(&outcome));
+        }
+        driver.settle(&outcome, false)?;
+        ensure!(count.passed + count.failed > 0, "no scenario has run");
+        if count.failed > 0 {
+            eprintln!("kernel log: {}", self.context.paths.shown(&session.log()));
+        }
+        driver.uninstall(Echo::Quiet)?;
+        session.end()?;
+        Ok(count)
+    }
+
+    /// The main scenario, as `cargo xtask run` runs it; and the driver that ran is the file that was built.
+    pub(crate) fn run(&self) -> Result<Count> {
+        let session = self.session("run")?;
+        let driver = self.driver(&session);
+        driver.install(Echo::Quiet)?;
+        let image = format!("{SERVICE}.sys");
+        let built = self.context.paths.out().join(&image);
+        let installed = session.drive_c("windows/system32/drivers").join(&image);
+        let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        ensure!(
+            read(&built)? == read(&installed)?,
+            "the installed {image} is not the one that was built"
+        );
+        let outcome = driver.expect(["run"], RUN, Echo::Through)?;
+        driver.settle(&outcome, false)?;
+        let account = driver.uninstall(Echo::Quiet)?;
+        eprintln!("{account}");
+        session.end()?;
+        Ok(Count::ONE)
+    }
+
+    /// The driver is installed, used and removed again and again in one Windows: nothing is left behind, and no
+    /// service is stuck.
+    pub(crate) fn reinstall(&self) -> Result<Count> {
+        let session = self.session("reinstall")?;
+        let driver = self.driver(&session);
+        for round in 1..=REINSTALLS {
+            let cycle = || -> Result<()> {
+                driver.install(Echo::Quiet)?;
+                let outcome = driver.expect(["run", "--items", "100"], RUN, Echo::Quiet)?;
+                driver.settle(&outcome, false)?;
+                driver.uninstall(Echo::Quiet)?;
+                Self::is_gone(&session)
+            };
+            cycle().with_context(|| format!("round {round} of {REINSTALLS}"))?;
+        }
+        session.end()?;
+        Ok(Count::ONE)
+    }
+
+    /// Whether neither service nor image is left.
+    fn is_gone(session: &Session) -> Result<()> {
+        let launch = Launch::new(Path::new("sc"), Duration::from_mins(1)).args(["query", SERVICE]);
+        let outcome = session.run(&launch)?;
+        if outcome.finished.code() != Some(NO_SUCH_SERVICE) {
+            bail!(
+                "the service {SERVICE} is still there:\n{}",
+                outcome.finished.stdout
+            );
+        }
+        Ok(())
+    }
+
+    fn session(&self, name: &str) -> Result<Session> {
+        Session::start(self.context, name, self.runtime)
+    }
+
+    fn driver<'s>(&self, session: &'s Session) -> Driver<'s> {
+        Driver::new(&self.context.paths, session, self.runtime.is_none())
+    }
+}
+
+/// A path as programs in Wine know it: drive Z is the root.
+fn windows_path(path: &Path) -> Result<String> {
+    let path = path
+        .to_str()
+        .with_context(|| format!("{} is not UTF-8", path.display()))?;
+    Ok(format!("Z:{}", path.replace('/', "\\")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_on_drive_z() {
+        assert_eq!(windows_path(Path::new("/a/b.inf")).expect("UTF-8"), r"Z:\a\b.inf");
+    }
+}
