@@ -442,6 +442,21 @@ mod tests {
     }
 
     #[test]
+    fn the_kit_has_the_framework_version_that_the_manifest_asks_for() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+        let manifest = fs::read_to_string(manifest).expect("there is a manifest");
+        let manifest: toml_edit::DocumentMut = manifest.parse().expect("it is TOML");
+        let model = &manifest["workspace"]["metadata"]["wdk"]["driver-model"];
+        let part = |name: &str| model[name].as_integer().expect("a number");
+        let asked = format!(
+            "{}.{}",
+            part("kmdf-version-major"),
+            part("target-kmdf-version-minor")
+        );
+        assert_eq!(asked, KMDF_VERSION);
+    }
+
+    #[test]
     fn a_path_that_misleads_wdk_sys_is_refused() {
         assert!(check_path(Path::new("/home/me/MyWDF/target/linux/kits")).is_err());
         assert!(check_path(Path::new("/home/my self/kits")).is_err());
