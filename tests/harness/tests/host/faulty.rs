@@ -16,7 +16,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 /// What is done to the item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong {
+pub(crate) enum Wrong {
     /// It is accepted and never reaches the queue.
     Lost,
     /// It reaches the queue twice.
@@ -40,11 +40,11 @@ pub enum Wrong {
 }
 
 /// A fault, and what the verdict must say.
-pub struct Fault {
-    pub name: &'static str,
-    pub wrong: Wrong,
-    pub item: ItemId,
-    pub verdict: &'static [&'static str],
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    pub(crate) wrong: Wrong,
+    pub(crate) item: ItemId,
+    pub(crate) verdict: &'static [&'static str],
 }
 
 /// Enqueued and left alone: the main scenario waits for none of a thread's first 16.
@@ -80,7 +80,7 @@ macro_rules! fault {
 }
 
 /// Every fault.
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     fault!("lost", Lost, left, "never ran"),
     fault!("twice", Twice, left, "ran again"),
     fault!("waited_for_twice", Twice, waited, "ran again"),
@@ -101,7 +101,7 @@ pub const FAULTS: &[Fault] = &[
 ];
 
 /// A transport with a fault.
-pub struct Faulty<T> {
+pub(crate) struct Faulty<T> {
     inner: T,
     fault: &'static Fault,
     held: Held,
@@ -111,7 +111,7 @@ pub struct Faulty<T> {
 type Held = Arc<Mutex<Option<Vec<u8>>>>;
 
 impl<T> Faulty<T> {
-    pub fn new(inner: T, fault: &'static Fault) -> Self {
+    pub(crate) fn new(inner: T, fault: &'static Fault) -> Self {
         Self {
             inner,
             fault,
@@ -224,14 +224,14 @@ impl Device for FaultyDevice {
 
 /// The answer to a request that is right.
 fn answer(mut request: Box<dyn Request>) -> Result<Completion, Error> {
-    Ok(request.wait(Duration::from_secs(60))?.expect("an answer"))
+    Ok(request.wait(Duration::from_mins(1))?.expect("an answer"))
 }
 
 /// An answer that is there already, or never comes.
-struct Answer(Option<Completion>);
+pub(crate) struct Answer(Option<Completion>);
 
 impl Answer {
-    fn boxed(completion: Completion) -> Box<dyn Request> {
+    pub(crate) fn boxed(completion: Completion) -> Box<dyn Request> {
         Box::new(Self(Some(completion)))
     }
 }

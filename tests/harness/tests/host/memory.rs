@@ -13,11 +13,11 @@ use queued_work_item_harness::{
 };
 
 /// A device in memory. Removed devices are leaked, because handles and requests borrow them.
-pub struct Memory(Mutex<&'static testing::Device>);
+pub(crate) struct Memory(Mutex<&'static testing::Device>);
 
 impl Memory {
     /// A device that is started.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Mutex::new(started()))
     }
 
