@@ -66,7 +66,12 @@ impl Platform for Kernel {
         let mut item: WDFWORKITEM = ptr::null_mut();
         // SAFETY: the device is alive; the framework copies the configuration and the attributes.
         let status = unsafe {
-            call_unsafe_wdf_function_binding!(WdfWorkItemCreate, &raw mut config, &raw mut attributes, &raw mut item)
+            call_unsafe_wdf_function_binding!(
+                WdfWorkItemCreate,
+                &raw mut config,
+                &raw mut attributes,
+                &raw mut item
+            )
         };
         NT_SUCCESS(status).then_some(WorkItem { item })
     }

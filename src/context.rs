@@ -16,7 +16,10 @@ use wdk_sys::{
 };
 
 /// The `Size` field of a framework structure, which the framework compares with its own idea.
-#[expect(clippy::cast_possible_truncation, reason = "framework structures are some hundred bytes at most")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "framework structures are some hundred bytes at most"
+)]
 pub(crate) const fn size_field<T>() -> ULONG {
     size_of::<T>() as ULONG
 }
@@ -58,7 +61,10 @@ pub(crate) unsafe trait Context: Sized + Sync + 'static {
 
     /// Object attributes that ask for such a context; the rest is as `WDF_OBJECT_ATTRIBUTES_INIT` has it.
     fn attributes() -> WDF_OBJECT_ATTRIBUTES {
-        WDF_OBJECT_ATTRIBUTES { ContextTypeInfo: Self::TYPE.info(), ..attributes() }
+        WDF_OBJECT_ATTRIBUTES {
+            ContextTypeInfo: Self::TYPE.info(),
+            ..attributes()
+        }
     }
 
     /// The context of an object.
@@ -68,7 +74,8 @@ pub(crate) unsafe trait Context: Sized + Sync + 'static {
     unsafe fn of<'a>(object: WDFOBJECT) -> &'a Self {
         let info = Self::TYPE.info();
         // SAFETY: a live object, by the caller's promise.
-        let context = unsafe { call_unsafe_wdf_function_binding!(WdfObjectGetTypedContextWorker, object, info) };
+        let context =
+            unsafe { call_unsafe_wdf_function_binding!(WdfObjectGetTypedContextWorker, object, info) };
         // SAFETY: the object has a context of this type, zeroed when it was made, and it is only ever shared.
         unsafe { &*context.cast::<Self>() }
     }
@@ -101,7 +108,11 @@ unsafe impl<T: Send + Sync> Sync for Cell<T> {}
 impl<T> Cell<T> {
     /// Fills an empty cell. The value comes back if it was not empty.
     pub(crate) fn put(&self, value: T) -> Result<(), T> {
-        if self.state.compare_exchange(EMPTY, FILLING, Acquire, Relaxed).is_err() {
+        if self
+            .state
+            .compare_exchange(EMPTY, FILLING, Acquire, Relaxed)
+            .is_err()
+        {
             return Err(value);
         }
         // SAFETY: the state makes this the only access to the value.

@@ -1,8 +1,8 @@
 //! `DriverEntry`, and what happens to the driver as a whole.
 
 use wdk_sys::{
-    DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, ULONG, WDF_DRIVER_CONFIG, WDF_NO_HANDLE, WDF_NO_OBJECT_ATTRIBUTES,
-    WDFDRIVER, call_unsafe_wdf_function_binding,
+    DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, ULONG, WDF_DRIVER_CONFIG, WDF_NO_HANDLE,
+    WDF_NO_OBJECT_ATTRIBUTES, WDFDRIVER, call_unsafe_wdf_function_binding,
 };
 
 use crate::context::size_field;
@@ -18,7 +18,10 @@ const POOL_TAG: ULONG = u32::from_le_bytes(*b"QWId");
 #[expect(unreachable_pub, reason = "the linker reaches it, by its name")]
 // SAFETY: no other symbol of this image has this name.
 #[unsafe(export_name = "DriverEntry")]
-pub unsafe extern "system" fn driver_entry(driver: &mut DRIVER_OBJECT, registry_path: PCUNICODE_STRING) -> NTSTATUS {
+pub unsafe extern "system" fn driver_entry(
+    driver: &mut DRIVER_OBJECT,
+    registry_path: PCUNICODE_STRING,
+) -> NTSTATUS {
     let mut config = WDF_DRIVER_CONFIG {
         Size: size_field::<WDF_DRIVER_CONFIG>(),
         EvtDriverDeviceAdd: Some(evt_device_add),
@@ -37,7 +40,10 @@ pub unsafe extern "system" fn driver_entry(driver: &mut DRIVER_OBJECT, registry_
             WDF_NO_HANDLE.cast::<WDFDRIVER>(),
         )
     };
-    wdk::println!("queued_work_item_driver {}: loaded, {status:#010X}", env!("CARGO_PKG_VERSION"));
+    wdk::println!(
+        "queued_work_item_driver {}: loaded, {status:#010X}",
+        env!("CARGO_PKG_VERSION")
+    );
     status
 }
 

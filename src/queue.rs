@@ -5,8 +5,8 @@ use core::ptr;
 use queued_work_item::Passive;
 use queued_work_item_exerciser::Handle;
 use wdk_sys::{
-    NTSTATUS, STATUS_DELETE_PENDING, ULONG, WDF_FILEOBJECT_CONFIG, WDF_IO_QUEUE_CONFIG, WDFDEVICE, WDFFILEOBJECT,
-    WDFQUEUE, WDFREQUEST, call_unsafe_wdf_function_binding,
+    NTSTATUS, STATUS_DELETE_PENDING, ULONG, WDF_FILEOBJECT_CONFIG, WDF_IO_QUEUE_CONFIG, WDFDEVICE,
+    WDFFILEOBJECT, WDFQUEUE, WDFREQUEST, call_unsafe_wdf_function_binding,
 };
 
 use crate::context::{attributes, size_field};
@@ -43,7 +43,11 @@ pub(crate) unsafe fn create(device: WDFDEVICE) -> Result<(), NTSTATUS> {
             ptr::null_mut()
         )
     };
-    if wdk_sys::NT_SUCCESS(status) { Ok(()) } else { Err(status) }
+    if wdk_sys::NT_SUCCESS(status) {
+        Ok(())
+    } else {
+        Err(status)
+    }
 }
 
 /// What the device does with file objects: a handle that is closed opens its gate and cancels what waits in its name.

@@ -17,7 +17,8 @@ use core::{ptr, slice};
 use queued_work_item_exerciser::pending::{self, Pending, Turn};
 use queued_work_item_exerciser::{Handle, Request, Ticket};
 use wdk_sys::{
-    NT_SUCCESS, NTSTATUS, PVOID, STATUS_CANCELLED, STATUS_SUCCESS, WDFREQUEST, call_unsafe_wdf_function_binding,
+    NT_SUCCESS, NTSTATUS, PVOID, STATUS_CANCELLED, STATUS_SUCCESS, WDFREQUEST,
+    call_unsafe_wdf_function_binding,
 };
 
 use crate::context::{Context, ContextType};
@@ -76,7 +77,12 @@ impl IoRequest {
         }
         // SAFETY: delivered and not completed, and its context is what the caller says.
         let ticket = unsafe { WdfTicket::new(request) };
-        Ok(Self { ticket, code, input, output })
+        Ok(Self {
+            ticket,
+            code,
+            input,
+            output,
+        })
     }
 }
 
