@@ -209,14 +209,15 @@ impl Prefix {
         self.pristine.join(dir.replace('/', "-")).with_extension("list")
     }
 
-    /// What the debugger said of crashes since the last reset.
+    /// What the debugger said of crashes since they were last forgotten.
     pub(crate) fn crashes(&self) -> Option<String> {
         fs::read(self.drive_c(CRASH_FILE))
             .ok()
             .map(|text| String::from_utf8_lossy(&text).replace('\r', ""))
     }
 
-    fn forget_crashes(&self) -> Result<()> {
+    /// Deletes the debugger's reports.
+    pub(crate) fn forget_crashes(&self) -> Result<()> {
         let file = self.drive_c(CRASH_FILE);
         match fs::remove_file(&file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -186,6 +186,7 @@ impl Session {
     /// Runs a program; its failure is part of the outcome.
     pub(crate) fn run(&self, launch: &Launch<'_>) -> Result<Outcome> {
         let recorder = self.recorder()?;
+        self.prefix.forget_crashes()?;
         let line = launch.line();
         recorder.note(&line);
         let mark = recorder.mark();
