@@ -294,11 +294,6 @@ fn static_library(
                 "/DKMDF_VERSION_MAJOR=1",
                 "/DKMDF_VERSION_MINOR=15",
             ])
-            // MinGW defines these twice, as an intrinsic and in its wdm.h; both together make strong symbols.
-            .args(
-                ["InterlockedBitTestAndSet", "InterlockedBitTestAndReset"]
-                    .map(|name| format!("/D__INTRINSIC_DEFINED_{name}")),
-            )
             // Headers of others are not ours to warn about, not even by `#warning`.
             .arg("-Wno-#warnings");
         for dir in [
