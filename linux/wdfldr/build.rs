@@ -1,7 +1,8 @@
 //! Links `wdfldr.sys` and generates what depends on the function table's numbering.
 //!
-//! wdk-build's binary configuration is not used: it links a client's entry stub and `WdfLdr.lib`, and this *is* WdfLdr.
-//! Imports need no library either: `src/nt/ffi.rs` names its DLLs (raw-dylib).
+//! wdk-build's binary configuration is not used: it makes a client with an entry stub, and this *is* WdfLdr.
+//! Imports need no library: `src/nt/ffi.rs` names its DLLs (raw-dylib). wdk-sys asks for the kits' libraries
+//! nevertheless; `cargo xtask build` says in `QWI_KITS_LIB` and `QWI_KITS_WDF_LIB` where they are, and nothing of them is linked.
 
 use std::{
     env,
@@ -28,6 +29,12 @@ fn main() {
         println!("cargo::rustc-cdylib-link-arg={argument}");
     }
     println!("cargo::rerun-if-changed=build.rs");
+    for variable in ["QWI_KITS_LIB", "QWI_KITS_WDF_LIB"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+        if let Some(folder) = env::var_os(variable) {
+            println!("cargo::rustc-link-search=native={}", Path::new(&folder).display());
+        }
+    }
     println!("cargo::rerun-if-changed={HEADERS}");
 
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));

@@ -29,7 +29,7 @@ impl Call {
     pub(crate) fn enter(name: &'static str, globals: PWDF_DRIVER_GLOBALS) -> Self {
         match Globals::from_public(globals) {
             Some(globals) => Self { name, globals },
-            None => crate::stop::stop(
+            None => crate::stop::halt(
                 crate::stop::anonymous(),
                 crate::stop::Code::Contract,
                 format_args!("{name} called with driver globals that this loader did not give out"),

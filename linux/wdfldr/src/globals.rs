@@ -21,7 +21,6 @@ const _: () = assert!(size_of::<WDF_DRIVER_GLOBALS>() == 56);
 pub(crate) struct Globals {
     public: UnsafeCell<WDF_DRIVER_GLOBALS>,
     name: String,
-    registry_path: Utf16,
     driver_object: AtomicPtr<DRIVER_OBJECT>,
     root: Lock<Option<AnyRef>>,
     /// Live objects by type.
@@ -59,7 +58,6 @@ impl Globals {
         let globals: &'static Self = Box::leak(Box::new(Self {
             public: UnsafeCell::new(public),
             name,
-            registry_path,
             driver_object: AtomicPtr::new(driver_object),
             root: Lock::new(None),
             objects: [const { AtomicI64::new(0) }; Type::COUNT],
@@ -98,6 +96,22 @@ impl Globals {
     }
 
     /// The driver whose image contains this address.
+    pub(crate) fn of_address(address: usize) -> Option<&'static Self> {
+        let bound = BOUND.lock();
+        match bound.as_slice() {
+            [one] => Some(*one),
+            several => several.iter().copied().find(|bound| bound.contains(address)),
+        }
+    }
+
+    fn contains(&self, address: usize) -> bool {
+        let driver = self.driver_object();
+        // SAFETY: the driver object lives while the driver is bound.
+        let (start, size) = unsafe { ((*driver).DriverStart, (*driver).DriverSize) };
+        address.wrapping_sub(start.addr()) < size as usize
+    }
+
+    /// The driver of this driver object.
     pub(crate) fn of_driver_object(driver: PDRIVER_OBJECT) -> Option<&'static Self> {
         BOUND.lock().iter().find(|bound| core::ptr::eq(bound.driver_object(), driver)).copied()
     }
@@ -124,11 +138,6 @@ impl Globals {
         let public = self.public.get();
         // SAFETY: WdfDriverCreate runs before anything that allocates.
         unsafe { (*public).DriverTag = tag };
-    }
-
-    /// The service's key.
-    pub(crate) fn registry_path(&self) -> &Utf16 {
-        &self.registry_path
     }
 
     pub(crate) fn driver_object(&self) -> PDRIVER_OBJECT {

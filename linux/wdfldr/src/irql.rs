@@ -5,7 +5,7 @@
 //! message instead of working here and dying on Windows. The word also counts the spin locks that the thread holds.
 
 use crate::nt::teb;
-use crate::stop::{Code, anonymous, stop};
+use crate::stop::{Code, anonymous, halt};
 
 /// `PASSIVE_LEVEL`.
 pub(crate) const PASSIVE: u8 = 0;
@@ -22,17 +22,12 @@ pub(crate) fn current() -> u8 {
     (teb::word() & IRQL_MASK) as u8
 }
 
-/// How many spin locks the running thread holds.
-pub(crate) fn spin_locks_held() -> usize {
-    teb::word() / LOCK_UNIT
-}
-
 /// Raises the IRQL and gives the former one. Stops the driver if that would lower it.
 pub(crate) fn raise(function: &str, new: u8) -> u8 {
     let word = teb::word();
     let old = (word & IRQL_MASK) as u8;
     if new < old {
-        stop(anonymous(), Code::Irql, format_args!("{function} asks for IRQL {new}, which is lower than {old}"));
+        halt(anonymous(), Code::Irql, format_args!("{function} asks for IRQL {new}, which is lower than {old}"));
     }
     teb::set_word(word & !IRQL_MASK | usize::from(new));
     old
@@ -43,11 +38,11 @@ pub(crate) fn lower(function: &str, new: u8) {
     let word = teb::word();
     let old = (word & IRQL_MASK) as u8;
     if new > old {
-        stop(anonymous(), Code::Irql, format_args!("{function} lowers the IRQL to {new}, but it is {old}"));
+        halt(anonymous(), Code::Irql, format_args!("{function} lowers the IRQL to {new}, but it is {old}"));
     }
     if new < DISPATCH && word >= LOCK_UNIT {
         let held = word / LOCK_UNIT;
-        stop(
+        halt(
             anonymous(),
             Code::Irql,
             format_args!("{function} lowers the IRQL to {new} while {held} spin lock(s) are held: release order"),
@@ -70,7 +65,7 @@ pub(crate) fn spin_lock_released() {
 pub(crate) fn require_at_most(function: &str, most: u8) {
     let now = current();
     if now > most {
-        stop(
+        halt(
             anonymous(),
             Code::Irql,
             format_args!("{function} called at IRQL {now}, it may be called at IRQL <= {most} only"),
@@ -90,7 +85,7 @@ pub(crate) fn at_dispatch<R>(body: impl FnOnce() -> R) -> R {
 pub(crate) fn require_unchanged(callback: &str, before: usize) {
     let after = teb::word();
     if after != before {
-        stop(
+        halt(
             anonymous(),
             Code::Irql,
             format_args!(

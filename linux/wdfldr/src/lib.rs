@@ -18,7 +18,7 @@
 
 extern crate alloc;
 
-mod bind;
+pub mod bind;
 mod call;
 mod collection;
 mod device;

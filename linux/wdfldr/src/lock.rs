@@ -13,7 +13,7 @@ use crate::irql;
 use crate::nt::sync::{wait_while, wake_all};
 use crate::nt::{ffi, status, teb, time};
 use crate::object::{Kind, Ref, Type};
-use crate::stop::{Code, anonymous, stop as stop_driver, stop};
+use crate::stop::{Code, anonymous, halt, stop};
 use crate::table::entries;
 
 /// How often a waiter looks before it yields.
@@ -25,7 +25,7 @@ pub(crate) fn acquire_word(function: &str, word: &AtomicUsize) {
     let mut spins = 0;
     while let Err(owner) = word.compare_exchange_weak(0, me, Ordering::Acquire, Ordering::Relaxed) {
         if owner == me {
-            stop_driver(
+            halt(
                 anonymous(),
                 Code::Lock,
                 format_args!("{function}: spin lock {word:p} is held by this thread already: it would wait for itself"),
@@ -44,7 +44,7 @@ pub(crate) fn acquire_word(function: &str, word: &AtomicUsize) {
 /// Gives a spin lock back.
 pub(crate) fn release_word(function: &str, word: &AtomicUsize) {
     if word.load(Ordering::Relaxed) != teb::current() {
-        stop_driver(
+        halt(
             anonymous(),
             Code::Lock,
             format_args!("{function}: spin lock {word:p} is not held by this thread"),

@@ -29,10 +29,12 @@ pub(crate) enum Code {
     Contract = 6,
     /// The runtime itself is at fault.
     Internal = 7,
+    /// The driver itself called KeBugCheckEx.
+    BugCheck = 8,
 }
 
 /// Prints why and ends the process; `driver` is its service's name.
-pub(crate) fn stop(driver: &str, code: Code, message: fmt::Arguments<'_>) -> ! {
+pub(crate) fn halt(driver: &str, code: Code, message: fmt::Arguments<'_>) -> ! {
     print::line(format_args!(
         "wdfldr: STOP 0x{:02x}: {driver}: {message} (thread {:04x}, IRQL {})",
         code as u32,
@@ -45,10 +47,10 @@ pub(crate) fn stop(driver: &str, code: Code, message: fmt::Arguments<'_>) -> ! {
     }
 }
 
-/// As [`stop`], for what is known to belong to a driver.
+/// As [`halt`], for what is known to belong to a driver.
 macro_rules! stop {
     ($globals:expr, $code:ident, $($argument:tt)*) => {
-        $crate::stop::stop($globals.name(), $crate::stop::Code::$code, format_args!($($argument)*))
+        $crate::stop::halt($globals.name(), $crate::stop::Code::$code, format_args!($($argument)*))
     };
 }
 pub(crate) use stop;
@@ -60,5 +62,5 @@ pub(crate) fn anonymous() -> &'static str {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    stop(anonymous(), Code::Internal, format_args!("{info}"))
+    halt(anonymous(), Code::Internal, format_args!("{info}"))
 }

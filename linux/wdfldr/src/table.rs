@@ -8,7 +8,7 @@ use core::ffi::c_void;
 use wdk_sys::PWDF_DRIVER_GLOBALS;
 
 use crate::globals::Globals;
-use crate::stop::{Code, stop};
+use crate::stop::{Code, halt};
 
 /// One entry: the address of a function.
 #[derive(Clone, Copy)]
@@ -100,5 +100,5 @@ pub(crate) const fn name(index: usize) -> &'static str {
 /// Stands at an index whose function the runtime does not have.
 extern "C" fn absent<const INDEX: usize>(globals: PWDF_DRIVER_GLOBALS) -> ! {
     let driver = Globals::from_public(globals).map_or_else(crate::stop::anonymous, Globals::name);
-    stop(driver, Code::Absent, format_args!("{} (index {INDEX}) is not in this KMDF runtime", name(INDEX)))
+    halt(driver, Code::Absent, format_args!("{} (index {INDEX}) is not in this KMDF runtime", name(INDEX)))
 }

@@ -21,7 +21,7 @@ wdf! {
         if call::read(sddl).is_none() || call.may_allocate().is_err() {
             return core::ptr::null_mut();
         }
-        DeviceInit::new(call.globals, core::ptr::null_mut()).give()
+        DeviceInit::new(core::ptr::null_mut()).give()
     }
 
     /// WdfControlDeviceInitSetShutdownNotification. IRQL: PASSIVE_LEVEL. Wine does not shut drivers down.

@@ -7,14 +7,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use wdk_sys::{
-    _WDF_DEVICE_IO_TYPE, BOOLEAN, DEVICE_TYPE, GUID, NTSTATUS, PCUNICODE_STRING, PDEVICE_OBJECT,
+    _WDF_DEVICE_IO_TYPE, BOOLEAN, GUID, NTSTATUS, PCUNICODE_STRING, PDEVICE_OBJECT,
     PFN_WDF_IO_IN_CALLER_CONTEXT, PFN_WDFDEVICE_WDM_IRP_PREPROCESS, PUCHAR, PWDF_FILEOBJECT_CONFIG,
     PWDF_IO_TYPE_CONFIG, PWDF_OBJECT_ATTRIBUTES, PWDF_PNPPOWER_EVENT_CALLBACKS, PWDF_POWER_POLICY_EVENT_CALLBACKS,
     PWDFDEVICE_INIT, UCHAR, ULONG, WDF_DEVICE_IO_TYPE, WDF_FILEOBJECT_CONFIG, WDF_PNPPOWER_EVENT_CALLBACKS,
 };
 
 use crate::call::{Call, bytes, wdf};
-use crate::globals::Globals;
 use crate::nt::string::{self, Utf16};
 use crate::nt::status;
 use crate::object::attributes::Attributes;
@@ -65,7 +64,6 @@ pub(crate) struct Preprocess {
 /// What a `PWDFDEVICE_INIT` points to.
 pub(crate) struct DeviceInit {
     magic: u64,
-    pub(crate) globals: &'static Globals,
     /// The device to attach to; null for a control device.
     pub(crate) pdo: PDEVICE_OBJECT,
     pub(crate) io: IoConfig,
@@ -81,12 +79,11 @@ pub(crate) struct DeviceInit {
 const MAGIC: u64 = u64::from_le_bytes(*b"WDFDINIT");
 
 impl DeviceInit {
-    pub(crate) fn new(globals: &'static Globals, pdo: PDEVICE_OBJECT) -> Box<Self> {
+    pub(crate) fn new(pdo: PDEVICE_OBJECT) -> Box<Self> {
         // SAFETY: all-zero means no callbacks.
         let callbacks = unsafe { core::mem::zeroed() };
         Box::new(Self {
             magic: MAGIC,
-            globals,
             pdo,
             io: IoConfig::new(),
             callbacks,
@@ -195,7 +192,7 @@ wdf! {
     }
 
     /// WdfDeviceInitSetDeviceType. IRQL: PASSIVE_LEVEL.
-    fn WdfDeviceInitSetDeviceType(call, init: PWDFDEVICE_INIT, device_type: DEVICE_TYPE) {
+    fn WdfDeviceInitSetDeviceType(call, init: PWDFDEVICE_INIT, device_type: ULONG) {
         DeviceInit::from_driver(call, init).device_type = device_type;
     }
 

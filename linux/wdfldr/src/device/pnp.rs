@@ -100,7 +100,7 @@ pub(crate) unsafe extern "C" fn add_device(driver_object: PDRIVER_OBJECT, pdo: P
     if !globals.pool().may_allocate() {
         return status::INSUFFICIENT_RESOURCES;
     }
-    let init = DeviceInit::new(globals, pdo).give();
+    let init = DeviceInit::new(pdo).give();
     let handle = driver.header().handle();
     let answer = callback!("EvtDriverDeviceAdd", device_add(handle, init));
     // SAFETY: the box was given out above; WdfDeviceCreate leaves an FDO's to us.
@@ -176,12 +176,12 @@ fn pass_if(pass: bool, device: &Ref<Device>, irp: PIRP, answer: NTSTATUS) -> NTS
 
 /// Brings the device up; on failure brings down what came up.
 fn start(device: &Ref<Device>, pnp: &Pnp, irp: PIRP) -> NTSTATUS {
-    let handle = device.header().handle();
     let answer = power_up(device, pnp, irp);
     if !success(answer) {
         log!(
-            "{}: device {handle:p} does not start: 0x{:08x}",
+            "{}: device {:#x} does not start: 0x{:08x}",
             device.header().globals().name(),
+            device.header().raw_handle(),
             answer.cast_unsigned()
         );
         stop(device, pnp, _WDF_POWER_DEVICE_STATE::WdfPowerDeviceD3Final);

@@ -62,7 +62,7 @@ wdf! {
     fn WdfDeviceQueryProperty(
         call,
         device: WDFDEVICE,
-        property: DEVICE_REGISTRY_PROPERTY,
+        property: DEVICE_REGISTRY_PROPERTY::Type,
         length: ULONG,
         buffer: PVOID,
         needed: PULONG,

@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use wdk_sys::{
-    CM_PARTIAL_RESOURCE_DESCRIPTOR, NTSTATUS, PCM_PARTIAL_RESOURCE_DESCRIPTOR, PIRP, ULONG, WDFCMRESLIST,
+    _WDFFUNCENUM, CM_PARTIAL_RESOURCE_DESCRIPTOR, NTSTATUS, PCM_PARTIAL_RESOURCE_DESCRIPTOR, PIRP, PWDF_DRIVER_GLOBALS, ULONG, WDFCMRESLIST,
 };
 
 use super::Device;
@@ -13,7 +13,7 @@ use crate::call::{self, wdf};
 use crate::nt::irp as nt_irp;
 use crate::object::attributes::Attributes;
 use crate::object::{self, Create, Kind, Ref, Type};
-use crate::table::entries;
+use crate::table::Entry;
 
 /// The body of a WDFCMRESLIST.
 pub(crate) struct ResourceList {
@@ -106,8 +106,19 @@ wdf! {
     }
 }
 
-entries! {
-    WdfCmResourceListGetCountTableIndex: PFN_WDFCMRESOURCELISTGETCOUNT = WdfCmResourceListGetCount;
-    WdfCmResourceListGetDescriptorTableIndex:
-        PFN_WDFCMRESOURCELISTGETDESCRIPTOR = WdfCmResourceListGetDescriptor;
-}
+/// This family's part of the function table. The stand-in's headers do not declare it, so that the types of
+/// wdfresource.h are stated here.
+pub(crate) const ENTRIES: &[(usize, Entry)] = &[
+    {
+        const FUNCTION: unsafe extern "C" fn(PWDF_DRIVER_GLOBALS, WDFCMRESLIST) -> ULONG = WdfCmResourceListGetCount;
+        (_WDFFUNCENUM::WdfCmResourceListGetCountTableIndex as usize, Entry(FUNCTION as *const ()))
+    },
+    {
+        const FUNCTION: unsafe extern "C" fn(
+            PWDF_DRIVER_GLOBALS,
+            WDFCMRESLIST,
+            ULONG,
+        ) -> PCM_PARTIAL_RESOURCE_DESCRIPTOR = WdfCmResourceListGetDescriptor;
+        (_WDFFUNCENUM::WdfCmResourceListGetDescriptorTableIndex as usize, Entry(FUNCTION as *const ()))
+    },
+];

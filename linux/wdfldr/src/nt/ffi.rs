@@ -9,7 +9,7 @@
 use core::ffi::{c_char, c_void};
 
 use wdk_sys::{
-    BOOLEAN, CCHAR, DEVICE_OBJECT, GUID, HANDLE, IRP, KEVENT, KIRQL, LARGE_INTEGER, NTSTATUS, OBJECT_ATTRIBUTES,
+    BOOLEAN, CCHAR, DEVICE_OBJECT, GUID, HANDLE, IRP, KIRQL, LARGE_INTEGER, NTSTATUS, OBJECT_ATTRIBUTES,
     PDEVICE_OBJECT, PDRIVER_OBJECT, PIRP, PVOID, ULONG, UNICODE_STRING,
 };
 
@@ -164,9 +164,7 @@ unsafe extern "C" {
     pub(crate) fn RtlFreeUnicodeString(string: *mut UNICODE_STRING);
     pub(crate) fn IofCallDriver(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS;
     pub(crate) fn IofCompleteRequest(irp: PIRP, boost: CCHAR);
-    pub(crate) fn IoAcquireCancelSpinLock(irql: *mut KIRQL);
     pub(crate) fn IoReleaseCancelSpinLock(irql: KIRQL);
-    pub(crate) fn KeSetEvent(event: *mut KEVENT, increment: i32, wait: BOOLEAN) -> i32;
     pub(crate) fn KeWaitForSingleObject(
         object: *mut c_void,
         reason: i32,
@@ -199,7 +197,6 @@ unsafe extern "C" {
         irp: PIRP,
     ) -> *mut wdk_sys::MDL;
     pub(crate) fn IoFreeMdl(mdl: *mut wdk_sys::MDL);
-    pub(crate) fn MmGetSystemRoutineAddress(name: *const UNICODE_STRING) -> PVOID;
 }
 
 /// Lets another thread run.

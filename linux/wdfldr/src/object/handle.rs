@@ -150,10 +150,6 @@ impl Slot {
         }
     }
 
-    pub(super) fn references(&self) -> u32 {
-        (self.state.load(Ordering::Relaxed) & 0xffff_ffff) as u32
-    }
-
     /// Makes the handle invalid and gives the slot back. Waits for threads that are just using the handle: they are
     /// late, but what they look at must not vanish. False if they do not leave: the object was referenced for good.
     pub(super) fn retire(&self, handle: usize) -> bool {

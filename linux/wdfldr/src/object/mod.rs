@@ -238,20 +238,6 @@ impl<T: Kind> Ref<T> {
         NonNull::new(context.cast()).map(|header| Self { any: AnyRef(header), body: PhantomData })
     }
 
-    /// The body's address, for callbacks of NT that cannot outlive the object.
-    pub(crate) fn as_ptr(&self) -> *mut core::ffi::c_void {
-        self.any.0.as_ptr().cast()
-    }
-
-    /// A new reference from what [`Ref::as_ptr`] gave.
-    ///
-    /// # Safety
-    /// The object is alive: somebody holds a reference for the duration of this call.
-    pub(crate) unsafe fn borrow_context(context: *mut core::ffi::c_void) -> Option<Self> {
-        // SAFETY: by the caller's contract; the borrowed count is not given up, a new one is taken.
-        let borrowed = ManuallyDrop::new(unsafe { Self::from_context(context) }?);
-        Some(Self::clone(&borrowed))
-    }
 }
 
 impl Header {
@@ -279,11 +265,6 @@ impl Header {
 
     pub(crate) fn contexts(&self) -> &Contexts {
         &self.contexts
-    }
-
-    /// References, the caller's own included. For diagnostics.
-    pub(crate) fn references(&self) -> u32 {
-        self.slot.references()
     }
 
     /// Whether deletion has begun.
@@ -350,11 +331,6 @@ impl Effective {
             own.synchronization_scope = inherited.synchronization_scope;
         }
         own
-    }
-
-    /// Whether callbacks come at PASSIVE_LEVEL only.
-    pub(crate) fn is_passive(self) -> bool {
-        self.execution_level == _WDF_EXECUTION_LEVEL::WdfExecutionLevelPassive
     }
 
     /// Whether callbacks are to be serialised with those of the device or queue.

@@ -62,11 +62,6 @@ pub(crate) fn ancestor<T: super::Kind>(object: &AnyRef) -> Option<super::Ref<T>>
     }
 }
 
-/// References to the present children of one type, oldest first.
-pub(crate) fn children<T: super::Kind>(object: &Header) -> alloc::vec::Vec<super::Ref<T>> {
-    object.tree.lock().children.values().filter_map(|child| child.clone().downcast()).collect()
-}
-
 /// Takes a child out of its parent's hands. `None`: the parent is being deleted and will see to the child itself, or
 /// the child has no parent.
 fn emancipate(object: &AnyRef) -> Option<AnyRef> {
