@@ -87,5 +87,5 @@ fn finish(request: &Ref<Request>, status: NTSTATUS, boost: i8) {
 
 /// Whether two references are to the same request.
 pub(crate) fn same(one: &Ref<Request>, other: &Ref<Request>) -> bool {
-    ptr::eq(one.as_ptr(), other.as_ptr())
+    ptr::eq::<Request>(&**one, &**other)
 }
