@@ -199,17 +199,22 @@ impl Pended {
         pending::cancelled(&MemoryTicket(self.irp.clone()));
     }
 
+    /// Waits for the answer; `None` when there is none in `patience`.
+    pub fn wait_for(&self, patience: Duration) -> Option<Answered> {
+        let state = self.irp.state();
+        let (state, _) = self
+            .irp
+            .changed
+            .wait_timeout_while(state, patience, |state| state.answered.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        state.answered.clone()
+    }
+
     /// Waits for the answer.
     ///
     /// # Panics
     /// When there is none in [`PATIENCE`].
     pub fn wait(&self) -> Answered {
-        let state = self.irp.state();
-        let (state, _) = self
-            .irp
-            .changed
-            .wait_timeout_while(state, PATIENCE, |state| state.answered.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        state.answered.clone().expect("a request was never answered")
+        self.wait_for(PATIENCE).expect("a request was never answered")
     }
 }

@@ -2,8 +2,7 @@
 
 use std::{
     sync::{Mutex, PoisonError},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use queued_work_item_exerciser::testing::{self, Pended, Rights};
@@ -68,19 +67,10 @@ struct Sent(Pended);
 
 impl Request for Sent {
     fn wait(&mut self, timeout: Duration) -> Result<Option<Completion>, Error> {
-        let began = Instant::now();
-        loop {
-            if let Some(answer) = self.0.answered() {
-                return Ok(Some(Completion {
-                    status: NtStatus(answer.status),
-                    output: answer.output,
-                }));
-            }
-            if began.elapsed() >= timeout {
-                return Ok(None);
-            }
-            thread::sleep(Duration::from_micros(50));
-        }
+        Ok(self.0.wait_for(timeout).map(|answer| Completion {
+            status: NtStatus(answer.status),
+            output: answer.output,
+        }))
     }
 
     fn cancel(&self) -> Result<(), Error> {
