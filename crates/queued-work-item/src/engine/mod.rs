@@ -1,0 +1,272 @@
+//! The part of a queue that its handle, its worker and its work item share, and how long it lives.
+//!
+//! # Lifetime
+//! Two counts. *Owners* are the handle and each activation: the time from a push that finds IDLE to the drainer's exchange
+//! back to IDLE, across yields. The last owner drops the callback and the buffers and deletes the work item. *Memory* is
+//! kept by the owners together and by the work item: a start that comes late, or for nothing, still finds the
+//! pending word here, and leaves because it is not SCHEDULED. The work item gives its share back when the system promises
+//! that no start comes any more (in WDF, its destroy callback).
+//!
+//! So a producer that is pre-empted between its push and its call to schedule may come back after a close has
+//! returned: it borrows the handle, which is an owner, and the start that it causes finds nothing to claim or an
+//! empty list. A handle that is dropped while a worker runs is no danger either: the worker's activation is an owner.
+
+mod cancel;
+mod drain;
+mod submit;
+
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+
+use crate::kernel::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use crate::kernel::cell::UnsafeCell;
+use crate::kernel::{Block, Parent, SpinLock, Target, WorkItem};
+use crate::payload::Payload;
+use crate::pending::Pending;
+use crate::ready::Ready;
+use crate::slots::Slots;
+use crate::{Completion, Config, Context, CreateError, Item, Passive};
+
+/// Keeps what producers hammer on off the lines that others read.
+#[repr(align(64))]
+pub(crate) struct OwnLine<T>(pub(crate) T);
+
+/// Counts of refusals, off the path of success.
+#[derive(Default)]
+pub(crate) struct Refused {
+    pub(crate) full: AtomicU64,
+    pub(crate) too_long: AtomicU64,
+    pub(crate) closing: AtomicU64,
+}
+
+type Invoke<T, K, C> = unsafe fn(NonNull<Core<T, K, C>>, &mut Item<'_, T, C>, &mut Passive);
+
+/// A queue without its callback's type.
+///
+/// # Invariants
+/// - It is the first field of a [`WithCallback`], in a block of its own.
+/// - `slots` and the callback are valid while there are owners, and nobody but an owner touches them.
+pub(crate) struct Core<T: Payload + ?Sized, K: Completion, C: Context> {
+    pub(crate) pending: OwnLine<Pending>,
+    pub(crate) ready: SpinLock<Ready>,
+    pub(crate) refused: Refused,
+    owners: AtomicUsize,
+    memory: AtomicUsize,
+    work_item: WorkItem,
+    invoke: Invoke<T, K, C>,
+    drop_callback: unsafe fn(NonNull<Self>),
+    base: NonNull<u8>,
+    pub(crate) slots: ManuallyDrop<Slots<K, C>>,
+    /// Payload bytes, when payloads are bytes.
+    pub(crate) limit: usize,
+    payloads: PhantomData<fn(&mut T)>,
+}
+
+#[repr(C)]
+struct WithCallback<T: Payload + ?Sized, K: Completion, C: Context, F> {
+    core: Core<T, K, C>,
+    callback: UnsafeCell<ManuallyDrop<F>>,
+}
+
+impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
+    /// A core with one owner, the caller.
+    pub(crate) fn new<F>(
+        passive: &mut Passive,
+        parent: &Parent,
+        config: &Config,
+        callback: F,
+    ) -> Result<NonNull<Self>, CreateError>
+    where
+        F: FnMut(&mut Item<'_, T, C>, &mut Passive) + Send + 'static,
+    {
+        let _ = passive;
+        let slots = Slots::new(config, T::layout(config)?)?;
+        let block = Block::zeroed(core::alloc::Layout::new::<WithCallback<T, K, C, F>>())
+            .ok_or(CreateError::OutOfMemory)?;
+        let whole = block.start().cast::<WithCallback<T, K, C, F>>();
+        let this = whole.cast::<Self>();
+        let core = Self {
+            pending: OwnLine(Pending::new()),
+            ready: SpinLock::new(Ready::new()),
+            refused: Refused::default(),
+            owners: AtomicUsize::new(1),
+            memory: AtomicUsize::new(2),
+            work_item: WorkItem::unbound(),
+            invoke: invoke::<T, K, C, F>,
+            drop_callback: drop_callback::<T, K, C, F>,
+            base: block.into_base(),
+            slots: ManuallyDrop::new(slots),
+            limit: config.buffer_size,
+            payloads: PhantomData,
+        };
+        // SAFETY: the block has the size and alignment of `whole`, and is this function's alone.
+        unsafe { whole.write(WithCallback { core, callback: UnsafeCell::new(ManuallyDrop::new(callback)) }) };
+        let target = Target {
+            core: this.cast(),
+            run: Self::run,
+            torn_down: Self::torn_down,
+            released: Self::released,
+        };
+        // SAFETY: just written.
+        let work_item = unsafe { &this.as_ref().work_item };
+        // SAFETY: the functions are this core's; the second count of `memory` is the work item's.
+        let bound = unsafe { work_item.bind(parent, target) };
+        if let Err(status) = bound {
+            // SAFETY: the work item was not bound, so that its share of the memory is this function's to give back.
+            unsafe { Self::release_memory(this) };
+            // SAFETY: the one owner is this function.
+            unsafe { Self::release_owner(this) };
+            return Err(CreateError::Framework(status));
+        }
+        Ok(this)
+    }
+
+    /// One owner more, for an activation.
+    pub(super) fn add_owner(&self) {
+        // Relaxed: the caller is or borrows an owner, so the count is not zero.
+        self.owners.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One owner less, when it cannot be the last.
+    pub(super) fn remove_spare_owner(&self) {
+        // Release: as in `release_owner`.
+        let before = self.owners.fetch_sub(1, Ordering::Release);
+        debug_assert!(before > 1, "the caller has another");
+    }
+
+    /// One owner more, unless there is none.
+    fn try_add_owner(count: &AtomicUsize) -> bool {
+        let mut owners = count.load(Ordering::Relaxed);
+        while owners != 0 {
+            // Relaxed: as in `add_owner`, once it is known that there is one.
+            match count.compare_exchange_weak(owners, owners + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => owners = now,
+            }
+        }
+        false
+    }
+
+    /// Gives up an owner's share. The last one ends the queue.
+    ///
+    /// # Safety
+    /// The caller is an owner and is not afterwards. Nobody has a reference to the core through this ownership.
+    pub(crate) unsafe fn release_owner(this: NonNull<Self>) {
+        // SAFETY: the caller is an owner, so the core is alive. The reference is to the count alone: another thread may
+        // be ending the rest.
+        let owners = unsafe { &(*this.as_ptr()).owners };
+        // Release: this owner's use of slots and callback comes before the last owner's ending them.
+        if owners.fetch_sub(1, Ordering::Release) != 1 {
+            return;
+        }
+        // Acquire: all the others' use, by the release sequence of their subtractions.
+        fence(Ordering::Acquire);
+        // SAFETY: the core is alive while `memory` has this group's share.
+        let drop_callback = unsafe { (*this.as_ptr()).drop_callback };
+        // SAFETY: there are no owners any more, so nobody runs the callback; it is dropped here alone.
+        unsafe { drop_callback(this) };
+        // SAFETY: as for the callback.
+        let slots = unsafe { &mut (*this.as_ptr()).slots };
+        // SAFETY: dropped once, and never used again: only owners do.
+        unsafe { ManuallyDrop::drop(slots) };
+        // SAFETY: the core is alive, see above.
+        unsafe { &(*this.as_ptr()).work_item }.dispose();
+        // SAFETY: the owners' share, given back once.
+        unsafe { Self::release_memory(this) };
+    }
+
+    /// Gives back a share of the memory; the last one frees it.
+    unsafe fn release_memory(this: NonNull<Self>) {
+        // SAFETY: the caller has a share, so the core is alive.
+        let memory = unsafe { &(*this.as_ptr()).memory };
+        // Release and acquire: as for the owners.
+        if memory.fetch_sub(1, Ordering::Release) != 1 {
+            return;
+        }
+        fence(Ordering::Acquire);
+        // SAFETY: the last share; the field is a plain pointer.
+        let base = unsafe { (*this.as_ptr()).base };
+        // SAFETY: the last share. Slots and callback are `ManuallyDrop` and were dropped by the last owner.
+        unsafe { this.drop_in_place() };
+        // SAFETY: from `Block::into_base` in `new`, and nothing lives in it any more.
+        unsafe { Block::free_base(base) };
+    }
+
+    /// The work item's `run`.
+    unsafe fn run(core: NonNull<()>) {
+        let this = core.cast::<Self>();
+        // SAFETY: the work item has a share of the memory. The reference is to the pending word alone, since the rest
+        // may be ending: this start may be late.
+        let pending = unsafe { &(*this.as_ptr()).pending.0 };
+        if !pending.claim() {
+            return;
+        }
+        // SAFETY: work items run at PASSIVE_LEVEL.
+        let mut passive = unsafe { Passive::assume() };
+        // SAFETY: the claim made this thread the drainer and gave it the activation's ownership.
+        unsafe { Self::drain(this, &mut passive) };
+    }
+
+    /// The work item's `torn_down`: its parent goes before the queue was closed. What has not begun is cancelled.
+    unsafe fn torn_down(core: NonNull<()>) {
+        let this = core.cast::<Self>();
+        // SAFETY: the work item has a share of the memory. The reference is to the count alone: the rest may be ending.
+        let owners = unsafe { &(*this.as_ptr()).owners };
+        if !Self::try_add_owner(owners) {
+            return;
+        }
+        // SAFETY: an owner now.
+        let this_ref = unsafe { this.as_ref() };
+        this_ref.pending.0.close();
+        this_ref.cancel_all();
+        // SAFETY: the ownership taken above; `this_ref` is not used after it.
+        unsafe { Self::release_owner(this) };
+    }
+
+    /// The work item's `released`.
+    unsafe fn released(core: NonNull<()>) {
+        // SAFETY: the work item's share, given back once.
+        unsafe { Self::release_memory(core.cast()) };
+    }
+}
+
+/// Runs the callback on one item.
+///
+/// # Safety
+/// `core` is the first field of a `WithCallback` of these types, and the caller is its drainer.
+unsafe fn invoke<T, K, C, F>(core: NonNull<Core<T, K, C>>, item: &mut Item<'_, T, C>, passive: &mut Passive)
+where
+    T: Payload + ?Sized,
+    K: Completion,
+    C: Context,
+    F: FnMut(&mut Item<'_, T, C>, &mut Passive) + Send + 'static,
+{
+    // SAFETY: by the caller's promise; the reference is to the callback's cell alone.
+    let cell = unsafe { &(*core.cast::<WithCallback<T, K, C, F>>().as_ptr()).callback };
+    cell.with_mut(|callback| {
+        // SAFETY: there is one drainer at a time, and the exchanges of the pending word order them.
+        let callback = unsafe { &mut *callback };
+        callback(item, passive);
+    });
+}
+
+/// Drops the callback.
+///
+/// # Safety
+/// As for `invoke`, with no owner left; called once.
+unsafe fn drop_callback<T, K, C, F>(core: NonNull<Core<T, K, C>>)
+where
+    T: Payload + ?Sized,
+    K: Completion,
+    C: Context,
+{
+    // SAFETY: as in `invoke`.
+    let cell = unsafe { &(*core.cast::<WithCallback<T, K, C, F>>().as_ptr()).callback };
+    cell.with_mut(|callback| {
+        // SAFETY: no owner is left, so nobody has a reference to the callback.
+        let callback = unsafe { &mut *callback };
+        // SAFETY: once, by the caller's promise.
+        unsafe { ManuallyDrop::drop(callback) };
+    });
+}

@@ -1,0 +1,226 @@
+//! The producer's half: take a buffer, fill it, push it, schedule if nobody drains. Two locked instructions when
+//! somebody does.
+
+use super::Core;
+use crate::kernel::atomic::Ordering;
+use crate::kernel::{Irql, check_irql, current_thread_id, with_stack_event};
+use crate::payload::Payload;
+use crate::pending::Pushed;
+use crate::slots::{Refusal, Slot};
+use crate::waiter::Waiter;
+use crate::{Completion, Context, EnqueueError, EnqueueErrorKind, Outcome};
+
+/// Whom to tell: a thread by its frame, or null.
+pub(crate) type WaiterPointer = *mut Waiter<'static>;
+
+impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
+    fn refuse(&self, kind: EnqueueErrorKind) -> EnqueueErrorKind {
+        let counter = match kind {
+            EnqueueErrorKind::Full => &self.refused.full,
+            EnqueueErrorKind::TooLong => &self.refused.too_long,
+            EnqueueErrorKind::Closing => &self.refused.closing,
+        };
+        // Relaxed: a count that orders nothing.
+        counter.fetch_add(1, Ordering::Relaxed);
+        kind
+    }
+
+    /// Takes a free buffer.
+    fn acquire(&self) -> Result<Slot, EnqueueErrorKind> {
+        // A closing queue says so even when it is full as well. The push decides; this is only the better answer.
+        if self.pending.0.load().is_closing() {
+            return Err(self.refuse(EnqueueErrorKind::Closing));
+        }
+        self.slots.acquire().map_err(|refusal| {
+            self.refuse(match refusal {
+                Refusal::Full => EnqueueErrorKind::Full,
+                Refusal::Closed => EnqueueErrorKind::Closing,
+                Refusal::ClosedLate => {
+                    self.ready.lock().came_home(1);
+                    EnqueueErrorKind::Closing
+                }
+            })
+        })
+    }
+
+    /// Pushes a filled buffer.
+    ///
+    /// # Safety
+    /// The caller owns the slot, and keeps it when this fails.
+    unsafe fn push(&self, slot: Slot) -> Result<(), EnqueueErrorKind> {
+        let mut counted = false;
+        let pushed = self.pending.0.push(slot.index(), &self.slots.control(slot).link, || {
+            // Before the exchange: a start that claims at once must find the ownership that it will give up.
+            self.add_owner();
+            counted = true;
+        });
+        match pushed {
+            Ok(Pushed::MustSchedule) => {
+                self.schedule();
+                Ok(())
+            }
+            Ok(Pushed::Joined) => {
+                if counted {
+                    self.remove_spare_owner();
+                }
+                Ok(())
+            }
+            Err(crate::pending::Closing) => {
+                if counted {
+                    self.remove_spare_owner();
+                }
+                Err(self.refuse(EnqueueErrorKind::Closing))
+            }
+        }
+    }
+
+    fn schedule(&self) {
+        if !self.work_item.schedule() {
+            // The parent is being deleted and nothing will start. Its tear-down cancels what is pending, or has; the
+            // state stays SCHEDULED for ever, which no push passes, since the tear-down closes. The activation ends here.
+            self.remove_spare_owner();
+        }
+    }
+
+    /// Gives a buffer back that was not pushed, its payload cleared and its completion taken.
+    ///
+    /// # Safety
+    /// The caller owns the slot, and does not afterwards.
+    unsafe fn give_back(&self, slot: Slot) {
+        self.slots.control(slot).waiter.arm(core::ptr::null_mut());
+        // SAFETY: the caller's promise.
+        if unsafe { self.slots.release(slot) } {
+            self.ready.lock().came_home(1);
+        }
+    }
+
+    /// Fills in what goes with a payload.
+    ///
+    /// # Safety
+    /// The caller owns the slot.
+    unsafe fn prepare(&self, slot: Slot, length: u32, completion: Option<K>, waiter: WaiterPointer) {
+        let control = self.slots.control(slot);
+        control.length.with_mut(|place| {
+            // SAFETY: the slot's owner has it alone.
+            unsafe { *place = length };
+        });
+        if !waiter.is_null() {
+            control.waiter.arm(waiter);
+        }
+        if completion.is_some() {
+            // SAFETY: the head is valid and the owner's; it holds no completion, so that nothing needs a drop.
+            unsafe { (*self.slots.head(slot).as_ptr()).completion = completion };
+        }
+    }
+
+    /// Takes the completion out of a slot.
+    ///
+    /// # Safety
+    /// The caller owns the slot.
+    pub(super) unsafe fn take_completion(&self, slot: Slot) -> Option<K> {
+        // SAFETY: the head is valid and the owner's.
+        unsafe { (*self.slots.head(slot).as_ptr()).completion.take() }
+    }
+
+    /// The payload's length.
+    ///
+    /// # Safety
+    /// The caller owns the slot.
+    pub(super) unsafe fn length_of(&self, slot: Slot) -> u32 {
+        self.slots.control(slot).length.with(|length| {
+            // SAFETY: the slot's owner has it alone.
+            unsafe { *length }
+        })
+    }
+
+    /// Is this thread inside the queue, so that waiting for the queue would be waiting for itself?
+    pub(crate) fn is_inside(&self) -> bool {
+        self.ready.lock().is_inside(current_thread_id())
+    }
+
+    /// Submits with a waiter and waits for its item; `None`: the time ran out first.
+    pub(crate) fn wait_for<E>(
+        &self,
+        timeout: Option<core::time::Duration>,
+        submit: impl FnOnce(WaiterPointer) -> Result<Slot, E>,
+    ) -> Result<Option<Outcome>, E> {
+        check_irql(Irql::PASSIVE, "QueuedWorkItem::enqueue_and_wait");
+        with_stack_event(|event| {
+            let waiter = Waiter::new(event);
+            let pointer = waiter.as_pointer();
+            let slot = submit(pointer)?;
+            if !event.wait(timeout) {
+                if self.slots.control(slot).waiter.abandon(pointer) {
+                    return Ok(None);
+                }
+                // Claimed: whoever did will set the event, and may be about to write into this very frame.
+                event.wait(None);
+            }
+            Ok(Some(waiter.outcome()))
+        })
+    }
+}
+
+impl<K: Completion, C: Context> Core<[u8], K, C> {
+    /// Copies bytes in and pushes them.
+    pub(crate) fn submit_bytes(
+        &self,
+        payload: &[u8],
+        completion: Option<K>,
+        waiter: WaiterPointer,
+    ) -> Result<Slot, EnqueueError<Option<K>>> {
+        check_irql(Irql::DISPATCH, "QueuedWorkItem::enqueue");
+        let length = match u32::try_from(payload.len()) {
+            Ok(length) if payload.len() <= self.limit => length,
+            _ => return Err(EnqueueError::new(self.refuse(EnqueueErrorKind::TooLong), completion)),
+        };
+        let slot = match self.acquire() {
+            Ok(slot) => slot,
+            Err(kind) => return Err(EnqueueError::new(kind, completion)),
+        };
+        let place = self.slots.payload(slot);
+        // SAFETY: the place has `limit` bytes, which are at least the payload's, and is this owner's alone.
+        unsafe { place.copy_from_nonoverlapping(core::ptr::NonNull::from(payload).cast(), payload.len()) };
+        // SAFETY: acquired above.
+        unsafe { self.prepare(slot, length, completion, waiter) };
+        // SAFETY: as above.
+        let Err(kind) = (unsafe { self.push(slot) }) else { return Ok(slot) };
+        // SAFETY: still this owner's.
+        let completion = unsafe { self.take_completion(slot) };
+        // SAFETY: as above.
+        unsafe { <[u8]>::clear(place.as_ptr(), length) };
+        // SAFETY: as above, and not used after it.
+        unsafe { self.give_back(slot) };
+        Err(EnqueueError::new(kind, completion))
+    }
+}
+
+impl<T: Send + 'static, K: Completion, C: Context> Core<T, K, C> {
+    /// Moves a value in and pushes it.
+    pub(crate) fn submit_value(
+        &self,
+        payload: T,
+        completion: Option<K>,
+        waiter: WaiterPointer,
+    ) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
+        check_irql(Irql::DISPATCH, "QueuedWorkItem::enqueue");
+        let slot = match self.acquire() {
+            Ok(slot) => slot,
+            Err(kind) => return Err(EnqueueError::new(kind, (payload, completion))),
+        };
+        let place = self.slots.payload(slot).cast::<T>();
+        // SAFETY: the place has a `T`'s size and alignment, and is this owner's alone.
+        unsafe { place.write(payload) };
+        // SAFETY: acquired above.
+        unsafe { self.prepare(slot, 0, completion, waiter) };
+        // SAFETY: as above.
+        let Err(kind) = (unsafe { self.push(slot) }) else { return Ok(slot) };
+        // SAFETY: still this owner's.
+        let completion = unsafe { self.take_completion(slot) };
+        // SAFETY: written above, and read out once.
+        let payload = unsafe { place.read() };
+        // SAFETY: as above, and not used after it.
+        unsafe { self.give_back(slot) };
+        Err(EnqueueError::new(kind, (payload, completion)))
+    }
+}

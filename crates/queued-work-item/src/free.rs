@@ -1,0 +1,111 @@
+//! The stack of free buffers: lock-free, by index and tag.
+//!
+//! A pop reads the successor of the top before it takes the top. If in between others take the top, take its successor
+//! and bring the top back, the index alone would look unchanged, and the pop would hand out a buffer in use. The tag
+//! changes with every pop and shows it. Reading the successor of a buffer that somebody just took is harmless because
+//! slots lie in a slab and are never freed while the stack exists; buffers that are (lookaside growth) never enter it.
+
+use crate::kernel::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// No slot.
+pub(crate) const NIL: u32 = (1 << INDEX_BITS) - 1;
+
+const INDEX_BITS: u32 = 25;
+const INDEX_MASK: u64 = NIL as u64;
+const CLOSED: u64 = 1 << INDEX_BITS;
+/// 38 bits: a thread must sleep through exactly 2^38 pops, most of an hour of nothing else, to be deceived.
+const TAG_ONE: u64 = 1 << (INDEX_BITS + 1);
+
+/// A variant that is wrong on purpose, for the models to catch: no tag, the classic ABA. The product is 0.
+pub(crate) const UNTAGGED: u8 = 1;
+
+/// Why nothing was popped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PopError {
+    Empty,
+    Closed,
+}
+
+/// The top of a stack of slot indices; the links lie in the slots.
+///
+/// # Invariants
+/// Every index on the stack is on it once, and its slot belongs to nobody.
+pub(crate) struct FreeStack<const VARIANT: u8 = 0> {
+    /// Index of the top (25 bits, [`NIL`] when empty), closed (1 bit), tag (38 bits).
+    top: AtomicU64,
+}
+
+const fn index(word: u64) -> u32 {
+    // The mask leaves 25 bits.
+    #[allow(clippy::cast_possible_truncation, reason = "masked to 25 bits")]
+    {
+        (word & INDEX_MASK) as u32
+    }
+}
+
+impl<const VARIANT: u8> FreeStack<VARIANT> {
+    /// A stack whose top is `first`, linked already.
+    pub(crate) fn new(first: u32) -> Self {
+        Self { top: AtomicU64::new(u64::from(first)) }
+    }
+
+    /// Takes the top; its slot is the caller's.
+    pub(crate) fn pop<'a>(&self, link: impl Fn(u32) -> &'a AtomicU32) -> Result<u32, PopError> {
+        // Acquire, here and on success: the slot's contents, as whoever pushed it left them. Later pushes and pops
+        // continue that push's release sequence, so that reading any of them is enough.
+        let mut word = self.top.load(Ordering::Acquire);
+        loop {
+            if word & CLOSED != 0 {
+                return Err(PopError::Closed);
+            }
+            let top = index(word);
+            if top == NIL {
+                return Err(PopError::Empty);
+            }
+            // Relaxed: current if the exchange succeeds (the tag says that nobody popped, and only the owner of a
+            // popped slot writes its link), of no account if it fails.
+            let next = link(top).load(Ordering::Relaxed);
+            let mut new = (word & !INDEX_MASK) | u64::from(next);
+            if VARIANT != UNTAGGED {
+                new = new.wrapping_add(TAG_ONE);
+            }
+            match self.top.compare_exchange_weak(word, new, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return Ok(top),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Puts a slot back. `true` when the stack has been closed: whoever closed it counts on being told.
+    pub(crate) fn push(&self, slot: u32, link: &AtomicU32) -> bool {
+        let mut word = self.top.load(Ordering::Relaxed);
+        loop {
+            // Relaxed: published by the exchange.
+            link.store(index(word), Ordering::Relaxed);
+            let new = (word & !INDEX_MASK) | u64::from(slot);
+            // Release: what this owner wrote to the slot, for the next one.
+            match self.top.compare_exchange_weak(word, new, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return word & CLOSED != 0,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Closes the stack: pops fail from now on, and pushes tell. Returns how many slots were on it at that moment, or
+    /// `None` when it had been closed before.
+    pub(crate) fn close<'a>(&self, link: impl Fn(u32) -> &'a AtomicU32) -> Option<u32> {
+        // Acquire: the links below the top. From here on slots are only added, above this top, so that the walk sees
+        // exactly what was there, and every later push sees the bit: each slot is counted once.
+        let word = self.top.fetch_or(CLOSED, Ordering::Acquire);
+        if word & CLOSED != 0 {
+            return None;
+        }
+        let mut slot = index(word);
+        let mut count = 0;
+        while slot != NIL {
+            count += 1;
+            slot = link(slot).load(Ordering::Relaxed);
+        }
+        Some(count)
+    }
+}

@@ -1,0 +1,190 @@
+//! A simulated machine: whose memory it is, what goes wrong, and what was left behind.
+
+extern crate std;
+
+use core::cell::RefCell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::boxed::Box;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::vec::Vec;
+
+use super::work::HeldStart;
+
+/// What becomes of one start of a work item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It starts on a thread, when that gets to it.
+    Normal,
+    /// It starts when [`Machine::release`] is called, after whatever was scheduled since.
+    Held,
+    /// It starts this many times more, all at once.
+    Duplicated(u32),
+    /// It starts, and once more when [`Machine::release`] is called: a late start, for nothing.
+    Repeated,
+}
+
+type Plan = Box<dyn Fn(u64) -> Start + Send + Sync>;
+
+#[derive(Default)]
+pub(super) struct Inner {
+    blocks: AtomicI64,
+    bytes: AtomicI64,
+    allocations: AtomicU64,
+    /// The allocation that fails, counted from 1; 0 is none.
+    failing: AtomicU64,
+    schedules: AtomicU64,
+    plan: Mutex<Option<Plan>>,
+    held: Mutex<Vec<HeldStart>>,
+}
+
+impl Inner {
+    pub(super) fn admit_allocation(&self) -> bool {
+        // Relaxed, here and below: counts that order nothing.
+        let nth = self.allocations.fetch_add(1, Ordering::Relaxed) + 1;
+        self.failing.load(Ordering::Relaxed) != nth
+    }
+
+    pub(super) fn allocated(&self, size: usize) {
+        self.blocks.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(i64::try_from(size).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn freed(&self, size: usize) {
+        self.blocks.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(i64::try_from(size).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn next_start(&self) -> Start {
+        let nth = self.schedules.fetch_add(1, Ordering::Relaxed);
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.as_ref().map_or(Start::Normal, |plan| plan(nth))
+    }
+
+    pub(super) fn hold(&self, start: HeldStart) {
+        self.held().push(start);
+    }
+
+    fn held(&self) -> MutexGuard<'_, Vec<HeldStart>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+std::thread_local! {
+    static CURRENT: RefCell<Option<Arc<Inner>>> = const { RefCell::new(None) };
+}
+
+/// The machine that this thread is in; a common one when it entered none.
+pub(super) fn current() -> Arc<Inner> {
+    static COMMON: OnceLock<Arc<Inner>> = OnceLock::new();
+    CURRENT
+        .with(|current| current.borrow().clone())
+        .unwrap_or_else(|| Arc::clone(COMMON.get_or_init(Arc::default)))
+}
+
+/// A simulated machine of a test's own, so that tests in one process do not see each other's faults and leaks.
+///
+/// A thread is in the machine that it [entered](Machine::enter); work items run in the one they were created in.
+#[derive(Clone, Default)]
+pub struct Machine(Arc<Inner>);
+
+impl Machine {
+    /// A machine on which nothing goes wrong.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts this thread into the machine until the guard is dropped.
+    pub fn enter(&self) -> Entered {
+        Entered::new(Arc::clone(&self.0))
+    }
+
+    /// Pool blocks and bytes that are allocated now.
+    pub fn outstanding(&self) -> (i64, i64) {
+        (self.0.blocks.load(Ordering::Relaxed), self.0.bytes.load(Ordering::Relaxed))
+    }
+
+    /// How many allocations were asked for so far, failed ones included.
+    pub fn allocations(&self) -> u64 {
+        self.0.allocations.load(Ordering::Relaxed)
+    }
+
+    /// Lets the `nth` allocation from now on fail, counted from 1; 0 for none. Starts the count of
+    /// [`allocations`](Machine::allocations) anew.
+    pub fn fail_allocation(&self, nth: u64) {
+        self.0.failing.store(nth, Ordering::Relaxed);
+        self.0.allocations.store(0, Ordering::Relaxed);
+    }
+
+    /// Decides what becomes of each start from now on; `plan` is given its number, from 0.
+    pub fn plan_starts(&self, plan: impl Fn(u64) -> Start + Send + Sync + 'static) {
+        *self.0.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(plan));
+        self.0.schedules.store(0, Ordering::Relaxed);
+    }
+
+    /// How many starts were scheduled since the plan was set.
+    pub fn schedules(&self) -> u64 {
+        self.0.schedules.load(Ordering::Relaxed)
+    }
+
+    /// Starts what is held, and tells how many that was.
+    pub fn release(&self) -> usize {
+        let held = core::mem::take(&mut *self.0.held());
+        let count = held.len();
+        held.into_iter().for_each(HeldStart::start);
+        count
+    }
+
+    /// Panics when pool is still allocated: the leak check of a test's end.
+    ///
+    /// Work items free the last of their memory on their own threads, so this waits, for long enough that only a leak
+    /// lasts longer.
+    ///
+    /// # Panics
+    /// On a leak.
+    #[track_caller]
+    pub fn assert_no_leaks(&self) {
+        let patience = std::time::Instant::now();
+        while self.outstanding().0 != 0 && patience.elapsed().as_secs() < 20 {
+            std::thread::yield_now();
+        }
+        let (blocks, bytes) = self.outstanding();
+        assert!(blocks == 0, "{blocks} pool blocks of {bytes} bytes in all were never freed");
+    }
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (blocks, bytes) = self.outstanding();
+        f.debug_struct("Machine").field("blocks", &blocks).field("bytes", &bytes).finish_non_exhaustive()
+    }
+}
+
+/// A thread's stay in a [`Machine`].
+#[must_use = "the thread leaves the machine at once when the guard is not kept"]
+pub struct Entered {
+    previous: Option<Arc<Inner>>,
+    here: PhantomData<*mut ()>,
+}
+
+impl Entered {
+    pub(super) fn new(machine: Arc<Inner>) -> Self {
+        let previous = CURRENT.with(|current| current.replace(Some(machine)));
+        Self { previous, here: PhantomData }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let previous = self.previous.take();
+        CURRENT.with(|current| *current.borrow_mut() = previous);
+    }
+}
+
+impl fmt::Debug for Entered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entered").finish_non_exhaustive()
+    }
+}

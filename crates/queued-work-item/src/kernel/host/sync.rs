@@ -1,0 +1,121 @@
+//! Spin locks and events from `std`.
+
+extern crate std;
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::irql;
+use crate::kernel::{EventKind, Irql};
+
+/// The IRQL that an acquire found.
+pub(crate) type OldIrql = Irql;
+
+/// A test-and-set lock. It yields, since the holder may have been pre-empted here, as it could not be in a kernel.
+pub(crate) struct RawSpinLock {
+    held: AtomicBool,
+}
+
+impl RawSpinLock {
+    pub(crate) const fn new() -> Self {
+        Self { held: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn acquire(&self) -> OldIrql {
+        irql::check_irql(Irql::DISPATCH, "KeAcquireSpinLock");
+        let old = irql::set(Irql::DISPATCH);
+        let mut spins = 0_u32;
+        // Acquire: what the last holder wrote is seen by this one.
+        while self.held.swap(true, Ordering::Acquire) {
+            while self.held.load(Ordering::Relaxed) {
+                spins += 1;
+                if spins.is_multiple_of(64) {
+                    std::thread::yield_now();
+                } else {
+                    core::hint::spin_loop();
+                }
+            }
+        }
+        old
+    }
+
+    /// # Safety
+    /// The calling thread holds the lock, and `old` is what its `acquire` returned.
+    pub(crate) unsafe fn release(&self, old: &mut OldIrql) {
+        // Release: what this holder wrote is seen by the next.
+        self.held.store(false, Ordering::Release);
+        irql::set(*old);
+    }
+}
+
+#[derive(Default)]
+struct Signal {
+    set: Mutex<Option<bool>>,
+    changed: Condvar,
+}
+
+/// An event. Its state is counted, not owned: a setter may still be inside `set` when the waiter, already let go,
+/// leaves the frame that held the event, which a `KEVENT` permits and a condition variable does not.
+pub(crate) struct RawEvent {
+    signal: Arc<Signal>,
+    synchronization: core::cell::Cell<bool>,
+}
+
+// SAFETY: `synchronization` is written by `init` only, before the event is shared.
+unsafe impl Sync for RawEvent {}
+
+impl Signal {
+    fn lock(&self) -> MutexGuard<'_, Option<bool>> {
+        self.set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RawEvent {
+    pub(crate) fn new() -> Self {
+        Self { signal: Arc::default(), synchronization: core::cell::Cell::new(false) }
+    }
+
+    /// # Safety
+    /// Nobody else uses the event yet, and it is not moved after this.
+    pub(crate) unsafe fn init(&self, kind: EventKind) {
+        self.synchronization.set(kind == EventKind::Synchronization);
+        *self.signal.lock() = Some(false);
+    }
+
+    pub(crate) fn set(&self) {
+        let signal = Arc::clone(&self.signal);
+        let mut set = signal.lock();
+        assert!(set.is_some(), "KeSetEvent on an event that was not initialised");
+        *set = Some(true);
+        signal.changed.notify_all();
+    }
+
+    pub(crate) fn clear(&self) {
+        *self.signal.lock() = Some(false);
+    }
+
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut set = self.signal.lock();
+        loop {
+            if *set == Some(true) {
+                if self.synchronization.get() {
+                    *set = Some(false);
+                }
+                return true;
+            }
+            set = match deadline {
+                None => self.signal.changed.wait(set).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    self.signal.changed.wait_timeout(set, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}

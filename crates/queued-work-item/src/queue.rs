@@ -1,0 +1,393 @@
+//! The public verbs.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::time::Duration;
+
+use crate::engine::Core;
+use crate::kernel::atomic::Ordering;
+use crate::kernel::{Irql, Parent, check_irql};
+use crate::payload::Payload;
+use crate::{
+    Completion, Config, CreateError, EnqueueError, Item, NoCompletion, NtStatus, Outcome, Passive, PossibleDeadlock,
+    WaitError,
+};
+
+/// A buffer's context: room of its own for each run, reset to the default between uses.
+pub trait Context: Default + Send + 'static {}
+
+impl<C: Default + Send + 'static> Context for C {}
+
+/// What a close does with what has not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// It runs.
+    Drain,
+    /// It is dropped; whoever waits for it is told.
+    Cancel,
+}
+
+/// What a close did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Items that this call dropped.
+    pub cancelled: u64,
+}
+
+/// What came of a bounded wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitOutcome {
+    /// The item ran and its callback left this status.
+    Ran(NtStatus),
+    /// The time ran out first. The item runs all the same, exactly once, unless it is cancelled.
+    TimedOut,
+}
+
+impl WaitOutcome {
+    /// The NTSTATUS that stands for it.
+    pub const fn status(self) -> NtStatus {
+        match self {
+            Self::Ran(status) => status,
+            Self::TimedOut => NtStatus::TIMEOUT,
+        }
+    }
+}
+
+/// What happened to a queue so far. Read under one lock: the figures fit each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Enqueues that succeeded.
+    pub enqueued: u64,
+    /// Items that have run, their waiters and completions told.
+    pub executed: u64,
+    /// Items that were dropped before they began.
+    pub cancelled: u64,
+    /// Enqueues refused because no buffer was free.
+    pub refused_full: u64,
+    /// Enqueues refused because the payload was too long.
+    pub refused_too_long: u64,
+    /// Enqueues refused because the queue was closing.
+    pub refused_closing: u64,
+}
+
+/// A queue of work items: each enqueue runs the callback once, at `PASSIVE_LEVEL`, with its own payload, in order.
+///
+/// `T` is the payload: a type, moved in, or `[u8]`, copied in. `K` is the completion of
+/// [`enqueue_with`](Self::enqueue_with), `C` the per-buffer context.
+///
+/// # Guarantees
+/// - The callback runs exactly as often as an enqueue succeeded and was not cancelled.
+/// - Runs begin in the order of enqueue, and two never overlap.
+/// - A buffer is home before anyone is told that its item has ended.
+///
+/// # Dropping
+/// Dropping the queue cancels what has not begun and does not wait for a callback that runs: only
+/// [`close`](Self::close) does. IRQL `PASSIVE_LEVEL`: completions of cancelled items run here.
+pub struct QueuedWorkItem<T: Payload + ?Sized, K: Completion = NoCompletion, C: Context = ()> {
+    core: NonNull<Core<T, K, C>>,
+    owns: PhantomData<Core<T, K, C>>,
+}
+
+// SAFETY: payloads, completions and contexts are `Send`, and are handed from thread to thread by the protocol, never
+// shared; all the rest of the core is atomic or under its lock.
+unsafe impl<T: Payload + ?Sized, K: Completion, C: Context> Send for QueuedWorkItem<T, K, C> {}
+// SAFETY: as above.
+unsafe impl<T: Payload + ?Sized, K: Completion, C: Context> Sync for QueuedWorkItem<T, K, C> {}
+
+impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
+    /// Creates a queue with its buffers, under `parent`.
+    ///
+    /// `parent` decides how long the queue can be used at the longest: when it is deleted, what has not begun is
+    /// cancelled. WDF deletes children before it calls their parent's cleanup, so that the place to close a device's
+    /// queue is `EvtDeviceSelfManagedIoCleanup`, not the device's cleanup callback.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    /// [`CreateError`]; nothing is left behind, and the callback is dropped.
+    #[allow(clippy::needless_pass_by_value, reason = "a parent is a name made for this call")]
+    pub fn create(
+        passive: &mut Passive,
+        parent: Parent,
+        config: &Config,
+        callback: impl FnMut(&mut Item<'_, T, C>, &mut Passive) + Send + 'static,
+    ) -> Result<Self, CreateError> {
+        check_irql(Irql::PASSIVE, "QueuedWorkItem::create");
+        let core = Core::new(passive, &parent, config, callback)?;
+        Ok(Self { core, owns: PhantomData })
+    }
+
+    fn core(&self) -> &Core<T, K, C> {
+        // SAFETY: the handle is an owner.
+        unsafe { self.core.as_ref() }
+    }
+
+    /// Returns after everything that was enqueued before the call has ended: run, or cancelled by somebody, and its
+    /// waiter and completion told. What is enqueued later does not hold it up. The queue stays usable.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    /// [`PossibleDeadlock`] from the queue's own callback or completions.
+    pub fn flush(&self, passive: &mut Passive) -> Result<(), PossibleDeadlock> {
+        let _ = passive;
+        self.core().flush()
+    }
+
+    /// Drops whatever has not begun and returns how many items that were. Their waiters are told `Cancelled`, their
+    /// completions called here, before this returns; payloads are dropped. It may be called from the callback.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`.
+    pub fn cancel(&self, passive: &mut Passive) -> u64 {
+        let _ = passive;
+        check_irql(Irql::PASSIVE, "QueuedWorkItem::cancel");
+        self.core().cancel_all()
+    }
+
+    /// Closes the queue: no enqueue that begins after this call began succeeds. When it returns, no callback or
+    /// completion runs or will, every waiter has been woken, and every buffer is home.
+    ///
+    /// A second close waits as the first does, and `Cancel` escalates a drain that is going on. The time it takes is
+    /// that of the callback that runs, and with `Drain` of those that have not.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    /// [`PossibleDeadlock`] from the queue's own callback or completions.
+    pub fn close(&self, passive: &mut Passive, how: Close) -> Result<Closed, PossibleDeadlock> {
+        let _ = passive;
+        let cancelled = self.core().close(how == Close::Cancel)?;
+        Ok(Closed { cancelled })
+    }
+
+    /// Items accepted and not ended, the running one included. IRQL `<= DISPATCH_LEVEL`.
+    pub fn len(&self) -> u32 {
+        let core = self.core();
+        let mut ready = core.ready.lock();
+        ready.note(core.pending.0.load());
+        // No more than there are buffers, but for items that have ended and whose end is about to be noted.
+        u32::try_from(ready.length()).unwrap_or(u32::MAX).min(core.slots.max())
+    }
+
+    /// Is there no item at all? IRQL `<= DISPATCH_LEVEL`.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Is the queue closing or closed? IRQL: any.
+    pub fn is_closing(&self) -> bool {
+        self.core().pending.0.load().is_closing()
+    }
+
+    /// Buffers that there can be at once: how many items, the running one included. IRQL: any.
+    pub fn capacity(&self) -> u32 {
+        self.core().slots.max()
+    }
+
+    /// The most items that were accepted and not ended at one time, as noted whenever a callback returned or a cancel
+    /// came. IRQL `<= DISPATCH_LEVEL`.
+    pub fn high_water_mark(&self) -> u32 {
+        let core = self.core();
+        let mut ready = core.ready.lock();
+        ready.note(core.pending.0.load());
+        let high = ready.high_water.max(ready.length());
+        u32::try_from(high).unwrap_or(u32::MAX).min(core.slots.max())
+    }
+
+    /// What happened so far. IRQL `<= DISPATCH_LEVEL`.
+    pub fn counters(&self) -> Counters {
+        let core = self.core();
+        let refused = |counter: &crate::kernel::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let mut ready = core.ready.lock();
+        Counters {
+            enqueued: ready.note(core.pending.0.load()),
+            executed: ready.executed(),
+            cancelled: ready.cancelled,
+            refused_full: refused(&core.refused.full),
+            refused_too_long: refused(&core.refused.too_long),
+            refused_closing: refused(&core.refused.closing),
+        }
+    }
+}
+
+impl<K: Completion, C: Context> QueuedWorkItem<[u8], K, C> {
+    /// Copies `payload` into a free buffer and queues it.
+    ///
+    /// # IRQL
+    /// `<= DISPATCH_LEVEL`. It never blocks, and allocates only where the configuration lets it grow.
+    ///
+    /// # Errors
+    /// `Full`, `TooLong` or `Closing`; nothing has changed.
+    pub fn enqueue(&self, payload: &[u8]) -> Result<(), EnqueueError<()>> {
+        match self.core().submit_bytes(payload, None, core::ptr::null_mut()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.map(drop)),
+        }
+    }
+
+    /// As [`enqueue`](Self::enqueue); `completion` is called once the item has ended.
+    ///
+    /// # IRQL
+    /// `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    /// As for `enqueue`, with the completion, which is not called.
+    pub fn enqueue_with(&self, payload: &[u8], completion: K) -> Result<(), EnqueueError<K>> {
+        match self.core().submit_bytes(payload, Some(completion), core::ptr::null_mut()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.map(returned)),
+        }
+    }
+
+    /// As [`enqueue`](Self::enqueue), and waits for this very item: the status that its callback left.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    /// [`WaitError`]: refused, cancelled before it began, or called from inside the queue.
+    pub fn enqueue_and_wait(&self, passive: &mut Passive, payload: &[u8]) -> Result<NtStatus, WaitError<()>> {
+        self.wait(passive, payload, None).map(WaitOutcome::status)
+    }
+
+    /// As [`enqueue_and_wait`](Self::enqueue_and_wait), for `timeout` at most.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    /// As for `enqueue_and_wait`; running out of time is an outcome, not an error.
+    pub fn enqueue_and_wait_timeout(
+        &self,
+        passive: &mut Passive,
+        payload: &[u8],
+        timeout: Duration,
+    ) -> Result<WaitOutcome, WaitError<()>> {
+        self.wait(passive, payload, Some(timeout))
+    }
+
+    fn wait(
+        &self,
+        _: &mut Passive,
+        payload: &[u8],
+        timeout: Option<Duration>,
+    ) -> Result<WaitOutcome, WaitError<()>> {
+        let core = self.core();
+        if core.is_inside() {
+            return Err(WaitError::PossibleDeadlock(()));
+        }
+        let waited = core.wait_for(timeout, |waiter| core.submit_bytes(payload, None, waiter));
+        conclude(waited.map_err(|error| error.map(drop)))
+    }
+}
+
+impl<T: Send + 'static, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
+    /// Moves `payload` into a free buffer and queues it.
+    ///
+    /// # IRQL
+    /// `<= DISPATCH_LEVEL`. It never blocks, and allocates only where the configuration lets it grow.
+    ///
+    /// # Errors
+    /// `Full` or `Closing`, with the payload; nothing has changed.
+    pub fn enqueue(&self, payload: T) -> Result<(), EnqueueError<T>> {
+        match self.core().submit_value(payload, None, core::ptr::null_mut()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.map(|(payload, _)| payload)),
+        }
+    }
+
+    /// As [`enqueue`](Self::enqueue); `completion` is called once the item has ended.
+    ///
+    /// # IRQL
+    /// `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    /// As for `enqueue`, with payload and completion, which is not called.
+    pub fn enqueue_with(&self, payload: T, completion: K) -> Result<(), EnqueueError<(T, K)>> {
+        match self.core().submit_value(payload, Some(completion), core::ptr::null_mut()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.map(|(payload, completion)| (payload, returned(completion)))),
+        }
+    }
+
+    /// As [`enqueue`](Self::enqueue), and waits for this very item: the status that its callback left.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    /// [`WaitError`]: refused, cancelled before it began, or called from inside the queue.
+    pub fn enqueue_and_wait(&self, passive: &mut Passive, payload: T) -> Result<NtStatus, WaitError<T>> {
+        self.wait(passive, payload, None).map(WaitOutcome::status)
+    }
+
+    /// As [`enqueue_and_wait`](Self::enqueue_and_wait), for `timeout` at most.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    /// As for `enqueue_and_wait`; running out of time is an outcome, not an error.
+    pub fn enqueue_and_wait_timeout(
+        &self,
+        passive: &mut Passive,
+        payload: T,
+        timeout: Duration,
+    ) -> Result<WaitOutcome, WaitError<T>> {
+        self.wait(passive, payload, Some(timeout))
+    }
+
+    fn wait(
+        &self,
+        _: &mut Passive,
+        payload: T,
+        timeout: Option<Duration>,
+    ) -> Result<WaitOutcome, WaitError<T>> {
+        let core = self.core();
+        if core.is_inside() {
+            return Err(WaitError::PossibleDeadlock(payload));
+        }
+        let waited = core.wait_for(timeout, |waiter| core.submit_value(payload, None, waiter));
+        conclude(waited.map_err(|error| error.map(|(payload, _)| payload)))
+    }
+}
+
+fn returned<K>(completion: Option<K>) -> K {
+    let Some(completion) = completion else { unreachable!("a refusal returns what was moved in") };
+    completion
+}
+
+fn conclude<P>(waited: Result<Option<Outcome>, EnqueueError<P>>) -> Result<WaitOutcome, WaitError<P>> {
+    match waited {
+        Ok(Some(Outcome::Ran(status))) => Ok(WaitOutcome::Ran(status)),
+        Ok(Some(Outcome::Cancelled)) => Err(WaitError::Cancelled),
+        Ok(None) => Ok(WaitOutcome::TimedOut),
+        Err(error) => Err(WaitError::Refused(error)),
+    }
+}
+
+impl<T: Payload + ?Sized, K: Completion, C: Context> Drop for QueuedWorkItem<T, K, C> {
+    fn drop(&mut self) {
+        let core = self.core();
+        core.pending.0.close();
+        core.cancel_all();
+        // SAFETY: the handle's ownership, given up once; the core is not used after it.
+        unsafe { Core::release_owner(self.core) };
+    }
+}
+
+impl<T: Payload + ?Sized, K: Completion, C: Context> fmt::Debug for QueuedWorkItem<T, K, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueuedWorkItem")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .field("closing", &self.is_closing())
+            .finish_non_exhaustive()
+    }
+}

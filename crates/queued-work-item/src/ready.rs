@@ -1,0 +1,323 @@
+//! What the drainer has taken from the pending word, in order, and who waits for how far it gets.
+//!
+//! A push is last in, first out; a run is first in, first out. What is taken is turned round here, under a lock that
+//! cancel shares, so that "has not begun" is one question with one answer: whatever is in the pending word or in this
+//! list. The lock is held for moments: a long chain is turned round some links at a time.
+
+use crate::free::NIL;
+use crate::kernel::StackEvent;
+use crate::kernel::atomic::Ordering::Relaxed;
+use crate::pending::Word;
+use crate::slots::{Slot, Slots};
+
+/// Links turned round under one hold of the lock.
+const CHUNK: u32 = 64;
+
+/// Half the range of the count: two readings of the pending word that are compared are nearer to each other than this.
+const OLDER: u64 = 1 << 35;
+
+/// A thread that waits for the queue itself, on its own stack.
+pub(crate) struct QueueWaiter<'a> {
+    event: &'a StackEvent,
+    until: Until,
+    next: *const QueueWaiter<'static>,
+}
+
+/// What it waits for.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    /// The items up to this one have ended, and their waiters and completions have been told.
+    Ended(u64),
+    /// Every buffer is home, and nobody runs a callback or a completion.
+    Quiet,
+}
+
+/// Somebody who is telling cancelled items' waiters, on its own stack.
+pub(crate) struct Canceller {
+    thread: u64,
+    /// The oldest item among them.
+    oldest: u64,
+    next: *const Canceller,
+}
+
+/// # Invariants
+/// - `pushes >= begun`: the difference is what lies in the pending word and in the two lists here.
+/// - Whatever is in `unreversed` is older than whatever is in `reversed`: newest first there, oldest first here.
+/// - Frames in `waiters` and `cancellers` are alive: they take themselves off, or are taken off before they are woken.
+pub(crate) struct Ready {
+    unreversed: u32,
+    reversed: u32,
+    /// Successful pushes, as far as the pending word was read.
+    pushes: u64,
+    /// Items that have begun, or been dropped.
+    begun: u64,
+    pub(crate) cancelled: u64,
+    /// The draining thread.
+    drainer: Option<u64>,
+    /// The number of the item that the drainer is at, from its begin until its waiter or completion has been told.
+    current: Option<u64>,
+    cancellers: *const Canceller,
+    waiters: *const QueueWaiter<'static>,
+    /// Buffers at home since closing began: those that were then, once they have been counted, and those that came.
+    home: u32,
+    /// How many there are, once those that were at home when closing began have been counted.
+    total: Option<u32>,
+    pub(crate) high_water: u64,
+}
+
+// SAFETY: the pointers are to frames of waiting threads, which are shared by this list's lock.
+unsafe impl Send for Ready {}
+
+/// What has been dropped: to be told outside the lock, oldest first.
+pub(crate) struct Dropped {
+    /// Newest first, and older than all of `reversed`.
+    pub(crate) unreversed: u32,
+    pub(crate) reversed: u32,
+    /// How many, with those in the pending word.
+    pub(crate) count: u64,
+}
+
+/// One look for an item.
+pub(crate) enum Next {
+    /// It has begun.
+    Item(Slot),
+    /// The list is being turned round: look again, without the lock in between.
+    Busy,
+    /// Nothing here: look into the pending word.
+    Empty,
+}
+
+impl Ready {
+    pub(crate) const fn new() -> Self {
+        Self {
+            unreversed: NIL,
+            reversed: NIL,
+            pushes: 0,
+            begun: 0,
+            cancelled: 0,
+            drainer: None,
+            current: None,
+            cancellers: core::ptr::null(),
+            waiters: core::ptr::null(),
+            home: 0,
+            total: None,
+            high_water: 0,
+        }
+    }
+
+    /// Notes how many pushes the pending word counts.
+    pub(crate) fn note(&mut self, word: Word) -> u64 {
+        self.pushes = word.pushes(self.pushes);
+        self.pushes
+    }
+
+    /// Items accepted and not ended, the running one included.
+    pub(crate) fn length(&self) -> u64 {
+        self.pushes - self.begun + u64::from(self.current.is_some())
+    }
+
+    /// Items whose callback has returned.
+    pub(crate) fn executed(&self) -> u64 {
+        self.begun - self.cancelled - u64::from(self.current.is_some())
+    }
+
+    /// Takes over as the drainer.
+    pub(crate) fn begin_drain(&mut self, thread: u64) {
+        self.drainer = Some(thread);
+    }
+
+    /// Stops being the drainer.
+    pub(crate) fn end_drain(&mut self) {
+        self.drainer = None;
+    }
+
+    /// The item that the drainer was at has ended, and `word` is the pending word as it was when its callback returned.
+    pub(crate) fn end_current(&mut self, word: Word) {
+        // The depth only grows while an item runs, so that its end is when to look. A cancel in between looked itself.
+        self.note_depth(word);
+        self.current = None;
+        self.wake_satisfied();
+    }
+
+    /// Keeps the greatest depth, as of `word`, which may have been read before the last noted one.
+    fn note_depth(&mut self, word: Word) {
+        // Read against a count that is surely older than both.
+        let pushes = word.pushes(self.pushes.saturating_sub(OLDER));
+        let depth = (pushes + u64::from(self.current.is_some())).saturating_sub(self.begun);
+        self.high_water = self.high_water.max(depth);
+    }
+
+    /// The chain that was taken from the pending word, newest first. The lists here are empty.
+    pub(crate) fn refill(&mut self, word: Word) {
+        debug_assert!(self.unreversed == NIL && self.reversed == NIL, "older items first");
+        self.note(word);
+        self.unreversed = word.newest();
+    }
+
+    /// Begins the oldest item.
+    pub(crate) fn next<K, C>(&mut self, slots: &Slots<K, C>) -> Next {
+        let mut budget = CHUNK;
+        while let Some(slot) = Slot::from_index(self.unreversed) {
+            if budget == 0 {
+                return Next::Busy;
+            }
+            budget -= 1;
+            let link = &slots.control(slot).link;
+            // Relaxed: the slot is the queue's, under this lock.
+            self.unreversed = link.load(Relaxed);
+            link.store(self.reversed, Relaxed);
+            self.reversed = slot.index();
+        }
+        let Some(slot) = Slot::from_index(self.reversed) else { return Next::Empty };
+        self.reversed = slots.control(slot).link.load(Relaxed);
+        self.begun += 1;
+        self.current = Some(self.begun);
+        Next::Item(slot)
+    }
+
+    /// Is anything here that has not begun?
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.unreversed == NIL && self.reversed == NIL
+    }
+
+    /// Drops what has not begun, `word` having just been taken from the pending word. `None` when there is nothing.
+    /// `canceller` is put on the list, to be taken off by [`end_cancel`](Self::end_cancel).
+    ///
+    /// # Safety
+    /// `canceller` lives until it has been taken off.
+    pub(crate) unsafe fn cancel(
+        &mut self,
+        word: Word,
+        canceller: &mut Canceller,
+    ) -> Option<Dropped> {
+        self.note(word);
+        self.high_water = self.high_water.max(self.length());
+        let count = self.pushes - self.begun;
+        if count == 0 {
+            return None;
+        }
+        canceller.oldest = self.begun + 1;
+        canceller.next = self.cancellers;
+        self.cancellers = canceller;
+        self.begun = self.pushes;
+        self.cancelled += count;
+        let dropped = Dropped {
+            unreversed: core::mem::replace(&mut self.unreversed, NIL),
+            reversed: core::mem::replace(&mut self.reversed, NIL),
+            count,
+        };
+        Some(dropped)
+    }
+
+    /// Everything that `canceller` dropped has been told.
+    pub(crate) fn end_cancel(&mut self, canceller: *const Canceller) {
+        let mut at = &raw mut self.cancellers;
+        loop {
+            // SAFETY: `at` is this list's head or the `next` of a frame on it, all alive.
+            let here = unsafe { *at };
+            if here.is_null() {
+                break;
+            }
+            // SAFETY: a frame on the list is alive.
+            let next = unsafe { &raw const (*here).next };
+            if here == canceller {
+                // SAFETY: as above.
+                let next = unsafe { *next };
+                // SAFETY: as above.
+                unsafe { *at = next };
+                break;
+            }
+            at = next.cast_mut();
+        }
+        self.wake_satisfied();
+    }
+
+    /// Does `thread` run inside the queue: a callback, or a completion?
+    pub(crate) fn is_inside(&self, thread: u64) -> bool {
+        if self.drainer == Some(thread) {
+            return true;
+        }
+        self.any_canceller(|canceller| canceller.thread == thread)
+    }
+
+    /// Buffers that came home after closing began.
+    pub(crate) fn came_home(&mut self, count: u32) {
+        self.home += count;
+        self.wake_satisfied();
+    }
+
+    /// Adds those that were home when closing began, of `total` in all.
+    pub(crate) fn counted_home(&mut self, count: u32, total: u32) {
+        self.total = Some(total);
+        self.came_home(count);
+    }
+
+    /// Puts a waiter on the list, or returns `false`: what it waits for is so already.
+    ///
+    /// # Safety
+    /// `waiter` lives until its event has been set.
+    pub(crate) unsafe fn wait(&mut self, waiter: &mut QueueWaiter<'_>) -> bool {
+        if self.satisfied(waiter.until) {
+            return false;
+        }
+        waiter.next = self.waiters;
+        self.waiters = core::ptr::from_mut(waiter).cast();
+        true
+    }
+
+    fn satisfied(&self, until: Until) -> bool {
+        match until {
+            Until::Ended(item) => {
+                self.begun >= item
+                    && self.current.is_none_or(|current| current > item)
+                    && !self.any_canceller(|canceller| canceller.oldest <= item)
+            }
+            Until::Quiet => {
+                self.total == Some(self.home) && self.current.is_none() && self.cancellers.is_null()
+            }
+        }
+    }
+
+    fn any_canceller(&self, test: impl Fn(&Canceller) -> bool) -> bool {
+        let mut at = self.cancellers;
+        // SAFETY: frames on the list are alive.
+        while let Some(canceller) = unsafe { at.as_ref() } {
+            if test(canceller) {
+                return true;
+            }
+            at = canceller.next;
+        }
+        false
+    }
+
+    fn wake_satisfied(&mut self) {
+        let mut at = &raw mut self.waiters;
+        loop {
+            // SAFETY: `at` is this list's head or the `next` of a frame on it, all alive.
+            let here = unsafe { *at };
+            // SAFETY: frames on the list are alive.
+            let Some(waiter) = (unsafe { here.as_ref() }) else { return };
+            if self.satisfied(waiter.until) {
+                // SAFETY: as for reading it.
+                unsafe { *at = waiter.next };
+                // The frame may be gone after this.
+                waiter.event.set();
+            } else {
+                // SAFETY: as above.
+                at = unsafe { &raw const (*here).next }.cast_mut();
+            }
+        }
+    }
+}
+
+impl Canceller {
+    pub(crate) const fn new(thread: u64) -> Self {
+        Self { thread, oldest: 0, next: core::ptr::null() }
+    }
+}
+
+impl<'a> QueueWaiter<'a> {
+    pub(crate) const fn new(event: &'a StackEvent, until: Until) -> Self {
+        Self { event, until, next: core::ptr::null() }
+    }
+}
