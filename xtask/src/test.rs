@@ -10,7 +10,6 @@ use crate::{
     count::Count,
     process::Tool,
     progress::Step,
-    setup,
     wine::{EndToEnd, RuntimeOptions},
 };
 
@@ -101,7 +100,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<bool> {
     };
     let mut sum = Count::default();
     let mut failures = Vec::new();
-    let mut is_built = false;
+    let mut is_built = options.runtime.no_build;
     for part in wanted {
         let result = if part.needs_wine() && !is_built {
             // Not wanted as a part, or failed as one: either way, what is tested must be built from these sources.
@@ -203,12 +202,7 @@ impl Tests<'_> {
     }
 
     fn build(&self) -> Result<Count> {
-        setup::run(self.context)?;
-        let options = build::Options {
-            deny_warnings: true,
-            ..build::Options::default()
-        };
-        build::run(self.context, &options)?;
+        self.options.runtime.prepare(self.context, true)?;
         Ok(Count::ONE)
     }
 

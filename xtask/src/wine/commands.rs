@@ -29,7 +29,13 @@ use crate::{
 pub(crate) struct RuntimeOptions {
     /// Load this KMDF runtime instead of the repository's own
     #[arg(long, value_name = "FILE")]
-    pub(crate) wdfldr: Option<PathBuf>,
+    wdfldr: Option<PathBuf>,
+    /// How the driver is built
+    #[arg(long, value_enum, default_value_t = build::Profile::Release)]
+    profile: build::Profile,
+    /// Take what was built last
+    #[arg(long, conflicts_with = "profile")]
+    pub(crate) no_build: bool,
 }
 
 impl RuntimeOptions {
@@ -39,6 +45,20 @@ impl RuntimeOptions {
         let full = fs::canonicalize(file).with_context(|| format!("cannot find {}", file.display()))?;
         ensure!(full.is_file(), "{} is not a file", full.display());
         Ok(Some(full))
+    }
+
+    /// Sets up and builds everything, unless told not to.
+    pub(crate) fn prepare(&self, context: &Context, deny_warnings: bool) -> Result<()> {
+        if self.no_build {
+            return Ok(());
+        }
+        setup::run(context)?;
+        let options = build::Options {
+            profile: self.profile,
+            deny_warnings,
+            ..build::Options::default()
+        };
+        build::run(context, &options)
     }
 }
 
@@ -95,8 +115,7 @@ pub(crate) struct LogOptions {
 /// `cargo xtask run`: everything from nothing to the table.
 pub(crate) fn run(context: &Context, options: &RunOptions) -> Result<()> {
     let runtime = options.runtime.file()?;
-    setup::run(context)?;
-    build::run(context, &build::Options::default())?;
+    options.runtime.prepare(context, false)?;
     let session = Session::start(context, "run", runtime.as_deref())?;
     eprintln!("kernel log: {}", context.paths.shown(&session.log()));
     let driver = Driver::new(&context.paths, &session, runtime.is_none());
@@ -115,8 +134,7 @@ pub(crate) fn run(context: &Context, options: &RunOptions) -> Result<()> {
 /// `cargo xtask harness`: the harness's exit code is ours.
 pub(crate) fn harness(context: &Context, options: &HarnessOptions) -> Result<ExitCode> {
     let runtime = options.runtime.file()?;
-    setup::run(context)?;
-    build::run(context, &build::Options::default())?;
+    options.runtime.prepare(context, false)?;
     let session = Session::start(context, "harness", runtime.as_deref())?;
     let driver = Driver::new(&context.paths, &session, runtime.is_none());
     let bare = options.bare || manages_driver(&options.args);
@@ -160,8 +178,7 @@ fn manages_driver(args: &[OsString]) -> bool {
 /// `cargo xtask shell`: a session to play in.
 pub(crate) fn shell(context: &Context, options: &ShellOptions) -> Result<ExitCode> {
     let runtime = options.runtime.file()?;
-    setup::run(context)?;
-    build::run(context, &build::Options::default())?;
+    options.runtime.prepare(context, false)?;
     let session = Session::start(context, "shell", runtime.as_deref())?;
     let code = open_shell(context, &session, &options.command)?;
     session.end()?;
