@@ -44,10 +44,10 @@ mod workitem;
 
 use wdk_sys::{NTSTATUS, PDRIVER_OBJECT, PUNICODE_STRING};
 
-/// The image's entry. Everything begins at [`bind::WdfVersionBind`].
+/// The image's entry; everything begins at [`bind::WdfVersionBind`].
 ///
-/// Wine takes an image that imports ntdll.dll or kernel32.dll for a DLL, whatever its subsystem, and calls this as a
-/// DllMain, for each thread as well: the answer is TRUE, which is a success as a status too.
+/// Wine maps the runtime as an import of a driver and, since it imports ntdll.dll, takes it for a DLL: it calls this as
+/// a DllMain, which has to answer TRUE. As an NTSTATUS that is success too.
 #[unsafe(no_mangle)]
 pub extern "system" fn DriverEntry(_driver: PDRIVER_OBJECT, _registry_path: PUNICODE_STRING) -> NTSTATUS {
     1
