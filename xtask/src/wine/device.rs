@@ -74,7 +74,7 @@ impl<'a> Driver<'a> {
     }
 
     fn chore(&self, verb: &str, echo: Echo) -> Result<Outcome> {
-        self.expect([verb], CHORE, echo)
+        self.expect([verb, "--timeout", "30"], CHORE, echo)
     }
 }
 
