@@ -74,13 +74,8 @@ struct Builder<'a> {
 /// Builds what is asked for into the output folder.
 pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
     let _lock = context.paths.lock(context.progress)?;
-    let Some(rust) = Rust::find()? else {
-        bail!("this machine has no Rust compiler for Windows targets: run `cargo xtask setup`");
-    };
-    let kit = Kit::require()?;
-    let kits = kits::assemble(context, &kit)?;
     let deny_warnings = options.deny_warnings || std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
-    shadow::generate(context, &rust, &kit, &kits, deny_warnings)?;
+    let (rust, kits) = prepare(context, deny_warnings)?;
     create_dir(&context.paths.out())?;
     let builder = Builder {
         context,
@@ -95,6 +90,17 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
         }
     }
     shadow::check_lock(context)
+}
+
+/// Brings what a cargo run in the generated workspace needs up to date: the stand-in for the WDK and the workspace.
+pub(crate) fn prepare(context: &Context, deny_warnings: bool) -> Result<(Rust, Kits)> {
+    let Some(rust) = Rust::find()? else {
+        bail!("this machine has no Rust compiler for Windows targets: run `cargo xtask setup`");
+    };
+    let kit = Kit::require()?;
+    let kits = kits::assemble(context, &kit)?;
+    shadow::generate(context, &rust, &kit, &kits, deny_warnings)?;
+    Ok((rust, kits))
 }
 
 /// Builds a test of a package as a program for Windows, and returns its file.
@@ -354,7 +360,7 @@ fn forget(profile_dir: &Path, package: &str) -> Result<()> {
 
 /// The lines of cargo's output that tell something: no progress, and not the note (a warning and the indented lines
 /// after it) that the standard library's own workspace has no use for our patches.
-fn diagnostics(lines: &[String]) -> Vec<&str> {
+pub(crate) fn diagnostics(lines: &[String]) -> Vec<&str> {
     const PROGRESS: &[&str] = &[
         "Adding",
         "Blocking",

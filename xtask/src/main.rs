@@ -7,6 +7,7 @@ mod count;
 mod identity;
 mod inf;
 mod kits;
+mod lint;
 mod packages;
 mod patch;
 mod paths;

@@ -22,7 +22,7 @@ struct Need {
 }
 
 /// A Rust compiler whose standard library can be built for any target.
-const RUST_PACKAGES: &[&str] = &["cargo-web", "rust-web-src", "rustc-web"];
+const RUST_PACKAGES: &[&str] = &["cargo-web", "rust-web-clippy", "rust-web-src", "rustc-web"];
 
 /// Clang, LLVM's tools, MinGW's compiler, headers and libraries.
 const KIT_PACKAGES: &[&str] = &[
@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
 fn needs(rust_is_lacking: bool) -> Vec<Need> {
     let rust = format!(
         "a Rust compiler for {KERNEL_TARGET} and {PROGRAM_TARGET} (rustup's targets, or Debian's rustc-web with \
-         rust-web-src)"
+         rust-web-src and rust-web-clippy)"
     );
     let wine = if find_program("wine").is_none() || find_program("wineserver").is_none() {
         vec!["wine (64-bit)".to_owned()]

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     Context, build,
     count::Count,
+    lint,
     process::Tool,
     progress::Step,
     wine::{EndToEnd, RuntimeOptions},
@@ -37,8 +38,10 @@ pub(crate) struct Options {
 enum Part {
     /// Formatting, by rustfmt
     Format,
-    /// Lints, by clippy
+    /// Lints of what this machine runs, by clippy
     Lints,
+    /// Lints of what only Windows compiles, by clippy
+    KernelLints,
     /// Tests that run on this machine
     Host,
     /// Documentation builds without warnings
@@ -55,11 +58,12 @@ enum Part {
 
 impl Part {
     /// Every part, in the order in which they run: what is quick and fails often comes first.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Format,
         Self::Lints,
         Self::Host,
         Self::Docs,
+        Self::KernelLints,
         Self::Build,
         Self::Run,
         Self::Scenarios,
@@ -77,7 +81,7 @@ impl Part {
 
     fn is_wanted(self, options: &Options) -> bool {
         if options.host_only {
-            !self.needs_wine() && self != Self::Build
+            !self.needs_wine() && !matches!(self, Self::KernelLints | Self::Build)
         } else if options.e2e_only {
             self.needs_wine()
         } else {
@@ -152,6 +156,7 @@ impl Tests<'_> {
                 "lints",
                 &["clippy", "--locked", "--all-targets", "--", "--deny", "warnings"],
             ),
+            Part::KernelLints => lint::run(self.context).map(|()| Count::ONE),
             Part::Host => self.host(),
             Part::Docs => self.cargo("docs", &["doc", "--locked", "--no-deps"]),
             Part::Build => self.build(),

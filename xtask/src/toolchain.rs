@@ -25,6 +25,9 @@ pub(crate) const KERNEL_TARGET: &str = "x86_64-pc-windows-msvc";
 /// The target of programs: needs no Microsoft library.
 pub(crate) const PROGRAM_TARGET: &str = "x86_64-pc-windows-gnu";
 
+/// Debian's clippy.
+const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
+
 /// Forces one of the two toolchains: `rustup` or `debian`.
 const CHOICE_VARIABLE: &str = "QWI_TOOLCHAIN";
 
@@ -88,7 +91,8 @@ impl Rust {
         let rustc = PathBuf::from("/usr/bin/rustc");
         let sysroot = PathBuf::from("/usr");
         let source = sysroot.join("lib/rustlib/src/rust/library/Cargo.toml");
-        (cargo.is_file() && rustc.is_file() && source.is_file()).then_some(Self::Debian {
+        let clippy = Path::new(DEBIAN_CLIPPY);
+        (cargo.is_file() && rustc.is_file() && source.is_file() && clippy.is_file()).then_some(Self::Debian {
             cargo,
             rustc,
             sysroot,
@@ -109,12 +113,30 @@ impl Rust {
 
     /// This toolchain's cargo, free of what an outer `cargo run` left in the environment.
     pub(crate) fn cargo(&self) -> Tool {
-        let mut tool = match self {
-            Self::Rustup { cargo, .. } => Tool::new(cargo),
-            Self::Debian { cargo, rustc, .. } => {
-                Tool::new(cargo).env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1")
-            }
-        };
+        match self {
+            Self::Rustup { cargo, .. } => self.clean(Tool::new(cargo)),
+            Self::Debian { cargo, rustc, .. } => self
+                .clean(Tool::new(cargo))
+                .env("RUSTC", rustc)
+                .env("RUSTC_BOOTSTRAP", "1"),
+        }
+    }
+
+    /// `cargo clippy` of this toolchain. Debian's is called by its file: cargo would look for a subcommand in rustup's
+    /// folder first.
+    pub(crate) fn clippy(&self) -> Tool {
+        match self {
+            Self::Rustup { .. } => self.cargo(),
+            Self::Debian { cargo, rustc, .. } => self
+                .clean(Tool::new(DEBIAN_CLIPPY))
+                .env("CARGO", cargo)
+                .env("RUSTC", rustc)
+                .env("RUSTC_BOOTSTRAP", "1"),
+        }
+        .arg("clippy")
+    }
+
+    fn clean(&self, mut tool: Tool) -> Tool {
         let keep_rustup = matches!(self, Self::Rustup { .. });
         for (name, _) in env::vars_os() {
             if is_foreign(&name, keep_rustup) {
