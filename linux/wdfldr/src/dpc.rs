@@ -8,12 +8,13 @@ use crate::nt::status;
 use crate::object::{self, Create, Kind, Ref, Type};
 use crate::runner::{Runner, Runs};
 use crate::table::entries;
-use crate::workitem::parent_with_device;
+use crate::workitem::{Serialization, parent_with_device};
 
 /// The body of a WDFDPC.
 pub(crate) struct Dpc {
     runner: Runner,
     callback: PFN_WDF_DPC,
+    serialization: Serialization,
     parent: usize,
 }
 
@@ -33,7 +34,8 @@ impl Runs for Dpc {
 
     fn run(this: &Ref<Self>) {
         if let Some(callback) = this.callback {
-            irql::at_dispatch(|| callback!("EvtDpcFunc", callback(this.header().handle())));
+            let run = || callback!("EvtDpcFunc", callback(this.header().handle()));
+            this.serialization.enter(|| irql::at_dispatch(run));
         }
     }
 }
@@ -53,12 +55,14 @@ wdf! {
             if config.EvtDpcFunc.is_none() {
                 return Err(status::INVALID_PARAMETER);
             }
-            let parent = parent_with_device(call, &attributes, config.AutomaticSerialization != 0)?;
+            let (parent, serialization) =
+                parent_with_device(call, &attributes, config.AutomaticSerialization != 0, false)?;
             let how = Create { globals: call.globals, attributes, parent: Some(&parent) };
             let created = object::create_with(how, |handle| {
                 Ok(Dpc {
                     runner: Runner::new::<Dpc>(handle)?,
                     callback: config.EvtDpcFunc,
+                    serialization,
                     parent: parent.raw_handle(),
                 })
             })?;

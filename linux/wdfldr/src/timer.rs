@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ffi::c_void;
 
 use wdk_sys::{
-    BOOLEAN, LONGLONG, NTSTATUS, PFN_WDF_TIMER, PWDF_OBJECT_ATTRIBUTES, PWDF_TIMER_CONFIG, WDFOBJECT, WDFTIMER,
+    _WDF_EXECUTION_LEVEL, BOOLEAN, LONGLONG, NTSTATUS, PFN_WDF_TIMER, PWDF_OBJECT_ATTRIBUTES, PWDF_TIMER_CONFIG, WDFOBJECT, WDFTIMER,
 };
 
 use crate::call::{self, callback, wdf};
@@ -15,7 +15,7 @@ use crate::nt::workers::PoolTimer;
 use crate::nt::{status, teb, time};
 use crate::object::{self, AnyRef, Create, Kind, Ref, Type};
 use crate::table::entries;
-use crate::workitem::parent_with_device;
+use crate::workitem::{Serialization, parent_with_device};
 
 /// 100 ns units in a millisecond.
 const MILLISECOND: i64 = 10_000;
@@ -27,6 +27,7 @@ pub(crate) struct Timer {
     quiet: Event,
     timer: PoolTimer,
     callback: PFN_WDF_TIMER,
+    serialization: Serialization,
     period: u32,
     passive: bool,
     parent: usize,
@@ -114,7 +115,7 @@ unsafe extern "C" fn fire(_instance: *mut c_void, context: *mut c_void, _timer: 
     }
     if let Some(callback) = timer.callback {
         let run = || callback!("EvtTimerFunc", callback(timer.header().handle()));
-        if timer.passive { run() } else { irql::at_dispatch(run) }
+        timer.serialization.enter(|| if timer.passive { run() } else { irql::at_dispatch(run) });
     }
     timer.end();
 }
@@ -141,8 +142,9 @@ wdf! {
             if config.UseHighResolutionTimer != 0 && config.TolerableDelay != 0 {
                 return Err(status::INVALID_PARAMETER);
             }
-            let parent = parent_with_device(call, &attributes, config.AutomaticSerialization != 0)?;
-            let passive = attributes.execution_level == wdk_sys::_WDF_EXECUTION_LEVEL::WdfExecutionLevelPassive;
+            let passive = attributes.execution_level == _WDF_EXECUTION_LEVEL::WdfExecutionLevelPassive;
+            let (parent, serialization) =
+                parent_with_device(call, &attributes, config.AutomaticSerialization != 0, passive)?;
             if passive && config.Period != 0 {
                 return Err(status::NOT_SUPPORTED);
             }
@@ -153,6 +155,7 @@ wdf! {
                     quiet: Event::new(true),
                     timer: PoolTimer::new(fire, core::ptr::without_provenance_mut(handle))?,
                     callback: config.EvtTimerFunc,
+                    serialization,
                     period: config.Period,
                     passive,
                     parent: parent.raw_handle(),

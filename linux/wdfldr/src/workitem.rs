@@ -3,13 +3,15 @@
 //! Enqueueing while it is queued coalesces; enqueueing while its callback runs queues it again, and that run may start
 //! beside the first. Flushing waits until it neither runs nor is queued.
 
+use alloc::sync::Arc;
+
 use wdk_sys::{
     NTSTATUS, PFN_WDF_WORKITEM, PWDF_OBJECT_ATTRIBUTES, PWDF_WORKITEM_CONFIG, WDFOBJECT, WDFWORKITEM,
 };
 
 use crate::call::{self, Call, callback, wdf};
 use crate::device::Device;
-use crate::nt::print::log;
+use crate::io::presentation::{self, PresentationLock};
 use crate::nt::status;
 use crate::object::attributes::Attributes;
 use crate::object::{self, AnyRef, Create, Kind, Ref, Type, tree};
@@ -20,6 +22,7 @@ use crate::table::entries;
 pub(crate) struct WorkItem {
     runner: Runner,
     callback: PFN_WDF_WORKITEM,
+    serialization: Serialization,
     parent: usize,
 }
 
@@ -39,34 +42,45 @@ impl Runs for WorkItem {
 
     fn run(this: &Ref<Self>) {
         if let Some(callback) = this.callback {
-            callback!("EvtWorkItem", callback(this.header().handle()));
+            this.serialization.enter(|| callback!("EvtWorkItem", callback(this.header().handle())));
         }
     }
 }
 
-/// The parent of a work item, timer or DPC, which must be a device or something below one.
+/// The parent of a work item, timer or DPC, which must be a device or something below one; and the lock that its
+/// callback takes, if `AutomaticSerialization` is set and the parent's callbacks are serialised.
 ///
 /// # Errors
-/// STATUS_WDF_PARENT_NOT_SPECIFIED, STATUS_INVALID_DEVICE_REQUEST; STATUS_NOT_SUPPORTED for automatic serialization with a
-/// parent whose callbacks are serialised, which this runtime does not do.
+/// STATUS_WDF_PARENT_NOT_SPECIFIED, STATUS_INVALID_DEVICE_REQUEST; STATUS_WDF_INCOMPATIBLE_EXECUTION_LEVEL if the lock is
+/// for the other IRQL than the callback's.
 pub(crate) fn parent_with_device(
     call: &Call,
     attributes: &Attributes,
     automatic_serialization: bool,
-) -> Result<AnyRef, NTSTATUS> {
+    passive: bool,
+) -> Result<(AnyRef, Serialization), NTSTATUS> {
     let parent = call.parent(attributes).ok_or(status::WDF_PARENT_NOT_SPECIFIED)?;
     if tree::ancestor::<Device>(&parent).is_none() {
         return Err(status::INVALID_DEVICE_REQUEST);
     }
-    if automatic_serialization && parent.effective().is_serialized() {
-        log!(
-            "{}: {}: AutomaticSerialization with a synchronization scope is not in this runtime",
-            call.globals.name(),
-            call.name
-        );
-        return Err(status::NOT_SUPPORTED);
+    let lock = if automatic_serialization { presentation::of_parent(&parent) } else { None };
+    match lock {
+        Some((_, lock_is_passive)) if lock_is_passive != passive => Err(status::WDF_INCOMPATIBLE_EXECUTION_LEVEL),
+        lock => Ok((parent, Serialization(lock.map(|(lock, _)| lock)))),
     }
-    Ok(parent)
+}
+
+/// The presentation lock around a callback, or none.
+pub(crate) struct Serialization(Option<Arc<PresentationLock>>);
+
+impl Serialization {
+    /// Runs the callback under the lock.
+    pub(crate) fn enter<R>(&self, callback: impl FnOnce() -> R) -> R {
+        match &self.0 {
+            Some(lock) => lock.enter(callback),
+            None => callback(),
+        }
+    }
 }
 
 wdf! {
@@ -84,12 +98,14 @@ wdf! {
             if config.EvtWorkItemFunc.is_none() {
                 return Err(status::INVALID_PARAMETER);
             }
-            let parent = parent_with_device(call, &attributes, config.AutomaticSerialization != 0)?;
+            let (parent, serialization) =
+                parent_with_device(call, &attributes, config.AutomaticSerialization != 0, true)?;
             let how = Create { globals: call.globals, attributes, parent: Some(&parent) };
             let created = object::create_with(how, |handle| {
                 Ok(WorkItem {
                     runner: Runner::new::<WorkItem>(handle)?,
                     callback: config.EvtWorkItemFunc,
+                    serialization,
                     parent: parent.raw_handle(),
                 })
             })?;

@@ -22,7 +22,7 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-use wdk_sys::{_WDF_EXECUTION_LEVEL, _WDF_SYNCHRONIZATION_SCOPE, NTSTATUS, WDF_EXECUTION_LEVEL, WDF_SYNCHRONIZATION_SCOPE};
+use wdk_sys::NTSTATUS;
 
 use crate::globals::Globals;
 use crate::nt::status;
@@ -104,8 +104,6 @@ pub(crate) struct Header {
     handle: usize,
     slot: &'static Slot,
     kind: Type,
-    /// The execution level and synchronization scope, inheritance resolved.
-    effective: Effective,
     globals: &'static Globals,
     vtable: &'static Vtable,
     state: AtomicU8,
@@ -259,10 +257,6 @@ impl Header {
         core::ptr::without_provenance_mut(self.handle)
     }
 
-    pub(crate) fn effective(&self) -> Effective {
-        self.effective
-    }
-
     pub(crate) fn contexts(&self) -> &Contexts {
         &self.contexts
     }
@@ -301,41 +295,6 @@ impl Header {
 
     fn advance(&self, from: State, to: State) -> bool {
         self.state.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-}
-
-/// What an object's attributes come to when "inherit" is resolved.
-#[derive(Clone, Copy)]
-pub(crate) struct Effective {
-    pub(crate) execution_level: WDF_EXECUTION_LEVEL,
-    pub(crate) synchronization_scope: WDF_SYNCHRONIZATION_SCOPE,
-}
-
-impl Effective {
-    fn of(attributes: &Attributes, parent: Option<&AnyRef>) -> Self {
-        let inherited = parent.map_or(
-            Self {
-                execution_level: _WDF_EXECUTION_LEVEL::WdfExecutionLevelDispatch,
-                synchronization_scope: _WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeNone,
-            },
-            |parent| parent.effective,
-        );
-        let mut own = Self {
-            execution_level: attributes.execution_level,
-            synchronization_scope: attributes.synchronization_scope,
-        };
-        if own.execution_level == _WDF_EXECUTION_LEVEL::WdfExecutionLevelInheritFromParent {
-            own.execution_level = inherited.execution_level;
-        }
-        if own.synchronization_scope == _WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeInheritFromParent {
-            own.synchronization_scope = inherited.synchronization_scope;
-        }
-        own
-    }
-
-    /// Whether callbacks are to be serialised with those of the device or queue.
-    pub(crate) fn is_serialized(self) -> bool {
-        self.synchronization_scope != _WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeNone
     }
 }
 
@@ -378,7 +337,6 @@ pub(crate) fn create_with<T: Kind>(
             handle,
             slot,
             kind: T::TYPE,
-            effective: Effective::of(&how.attributes, how.parent),
             globals,
             vtable: &Object::<T>::VTABLE,
             state: AtomicU8::new(State::Building as u8),
