@@ -28,7 +28,11 @@ impl Config {
     /// `buffer_count` preallocated buffers of no bytes, and no growth.
     #[must_use]
     pub const fn new(buffer_count: u32) -> Self {
-        Self { buffer_count, buffer_size: 0, lookaside: None }
+        Self {
+            buffer_count,
+            buffer_size: 0,
+            lookaside: None,
+        }
     }
 
     /// The longest payload, in bytes.

@@ -65,14 +65,19 @@ impl<P> EnqueueError<P> {
     }
 
     pub(crate) fn map<Q>(self, f: impl FnOnce(P) -> Q) -> EnqueueError<Q> {
-        EnqueueError { kind: self.kind, returned: f(self.returned) }
+        EnqueueError {
+            kind: self.kind,
+            returned: f(self.returned),
+        }
     }
 }
 
 // By hand: a payload needs not be `Debug` for its refusal to be unwrapped.
 impl<P> fmt::Debug for EnqueueError<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EnqueueError").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("EnqueueError")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 

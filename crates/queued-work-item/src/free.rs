@@ -46,7 +46,9 @@ const fn index(word: u64) -> u32 {
 impl<const VARIANT: u8> FreeStack<VARIANT> {
     /// A stack whose top is `first`, linked already.
     pub(crate) fn new(first: u32) -> Self {
-        Self { top: AtomicU64::new(u64::from(first)) }
+        Self {
+            top: AtomicU64::new(u64::from(first)),
+        }
     }
 
     /// Takes the top; its slot is the caller's.
@@ -69,7 +71,10 @@ impl<const VARIANT: u8> FreeStack<VARIANT> {
             if VARIANT != UNTAGGED {
                 new = new.wrapping_add(TAG_ONE);
             }
-            match self.top.compare_exchange_weak(word, new, Ordering::Acquire, Ordering::Acquire) {
+            match self
+                .top
+                .compare_exchange_weak(word, new, Ordering::Acquire, Ordering::Acquire)
+            {
                 Ok(_) => return Ok(top),
                 Err(now) => word = now,
             }
@@ -84,7 +89,10 @@ impl<const VARIANT: u8> FreeStack<VARIANT> {
             link.store(index(word), Ordering::Relaxed);
             let new = (word & !INDEX_MASK) | u64::from(slot);
             // Release: what this owner wrote to the slot, for the next one.
-            match self.top.compare_exchange_weak(word, new, Ordering::Release, Ordering::Relaxed) {
+            match self
+                .top
+                .compare_exchange_weak(word, new, Ordering::Release, Ordering::Relaxed)
+            {
                 Ok(_) => return word & CLOSED != 0,
                 Err(now) => word = now,
             }

@@ -123,7 +123,10 @@ impl<const VARIANT: u8> Pending<VARIANT> {
                 .wrapping_add(COUNT_ONE);
             // Release: the slot's contents, for the drainer. A push needs no acquire, since it reads nothing of
             // others; and no tag, since being linked to the top is right whatever happened to the top before.
-            match self.0.compare_exchange_weak(word.0, new, Ordering::Release, Ordering::Relaxed) {
+            match self
+                .0
+                .compare_exchange_weak(word.0, new, Ordering::Release, Ordering::Relaxed)
+            {
                 Ok(_) if schedules => return Ok(Pushed::MustSchedule),
                 Ok(_) => return Ok(Pushed::Joined),
                 Err(now) => word = Word(now),
@@ -144,7 +147,10 @@ impl<const VARIANT: u8> Pending<VARIANT> {
             // Acquire: the drainer's state, as the last drainer released it by going idle or yielding. The push in
             // between is a read-modify-write, so it continues that release sequence.
             let new = word.0 - SCHEDULED + RUNNING;
-            match self.0.compare_exchange_weak(word.0, new, Ordering::Acquire, Ordering::Relaxed) {
+            match self
+                .0
+                .compare_exchange_weak(word.0, new, Ordering::Acquire, Ordering::Relaxed)
+            {
                 Ok(_) => return true,
                 Err(now) => word = Word(now),
             }
@@ -176,9 +182,15 @@ impl<const VARIANT: u8> Pending<VARIANT> {
             return self.load().newest() == NIL;
         }
         let idle = (seen.0 & !STATE_MASK) | IDLE;
-        let order = if self.is(Broken::IdlesRelaxed) { Ordering::Relaxed } else { Ordering::Release };
+        let order = if self.is(Broken::IdlesRelaxed) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Release
+        };
         // Release: hands the drainer's state (the callback's captures, the ready list) to the next drainer.
-        self.0.compare_exchange(seen.0, idle, order, Ordering::Relaxed).is_ok()
+        self.0
+            .compare_exchange(seen.0, idle, order, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// The drainer gives way to a start that it is about to schedule.
@@ -194,7 +206,10 @@ impl<const VARIANT: u8> Pending<VARIANT> {
         Word(self.0.fetch_or(CLOSING, Ordering::AcqRel))
     }
 
-    #[allow(clippy::unused_self, reason = "asked of a value, since the variant is its type's")]
+    #[allow(
+        clippy::unused_self,
+        reason = "asked of a value, since the variant is its type's"
+    )]
     const fn is(&self, broken: Broken) -> bool {
         VARIANT == broken as u8
     }

@@ -10,8 +10,8 @@ use crate::kernel::atomic::Ordering;
 use crate::kernel::{Irql, Parent, check_irql};
 use crate::payload::Payload;
 use crate::{
-    Completion, Config, CreateError, EnqueueError, Item, NoCompletion, NtStatus, Outcome, Passive, PossibleDeadlock,
-    WaitError,
+    Completion, Config, CreateError, EnqueueError, Item, NoCompletion, NtStatus, Outcome, Passive,
+    PossibleDeadlock, WaitError,
 };
 
 /// A buffer's context: room of its own for each run, reset to the default between uses.
@@ -108,7 +108,10 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
     ///
     /// # Errors
     /// [`CreateError`]; nothing is left behind, and the callback is dropped.
-    #[allow(clippy::needless_pass_by_value, reason = "a parent is a name made for this call")]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a parent is a name made for this call"
+    )]
     pub fn create(
         passive: &mut Passive,
         parent: Parent,
@@ -117,7 +120,10 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
     ) -> Result<Self, CreateError> {
         check_irql(Irql::PASSIVE, "QueuedWorkItem::create");
         let core = Core::new(passive, &parent, config, callback)?;
-        Ok(Self { core, owns: PhantomData })
+        Ok(Self {
+            core,
+            owns: PhantomData,
+        })
     }
 
     fn core(&self) -> &Core<T, K, C> {
@@ -172,7 +178,9 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
         let mut ready = core.ready.lock();
         ready.note(core.pending.0.load());
         // No more than there are buffers, but for items that have ended and whose end is about to be noted.
-        u32::try_from(ready.length()).unwrap_or(u32::MAX).min(core.slots.max())
+        u32::try_from(ready.length())
+            .unwrap_or(u32::MAX)
+            .min(core.slots.max())
     }
 
     /// Is there no item at all? IRQL `<= DISPATCH_LEVEL`.
@@ -239,7 +247,10 @@ impl<K: Completion, C: Context> QueuedWorkItem<[u8], K, C> {
     /// # Errors
     /// As for `enqueue`, with the completion, which is not called.
     pub fn enqueue_with(&self, payload: &[u8], completion: K) -> Result<(), EnqueueError<K>> {
-        match self.core().submit_bytes(payload, Some(completion), core::ptr::null_mut()) {
+        match self
+            .core()
+            .submit_bytes(payload, Some(completion), core::ptr::null_mut())
+        {
             Ok(_) => Ok(()),
             Err(error) => Err(error.map(returned)),
         }
@@ -310,7 +321,10 @@ impl<T: Send + 'static, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
     /// # Errors
     /// As for `enqueue`, with payload and completion, which is not called.
     pub fn enqueue_with(&self, payload: T, completion: K) -> Result<(), EnqueueError<(T, K)>> {
-        match self.core().submit_value(payload, Some(completion), core::ptr::null_mut()) {
+        match self
+            .core()
+            .submit_value(payload, Some(completion), core::ptr::null_mut())
+        {
             Ok(_) => Ok(()),
             Err(error) => Err(error.map(|(payload, completion)| (payload, returned(completion)))),
         }
@@ -359,7 +373,9 @@ impl<T: Send + 'static, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
 }
 
 fn returned<K>(completion: Option<K>) -> K {
-    let Some(completion) = completion else { unreachable!("a refusal returns what was moved in") };
+    let Some(completion) = completion else {
+        unreachable!("a refusal returns what was moved in")
+    };
     completion
 }
 
@@ -378,7 +394,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Drop for QueuedWorkItem<T, 
         core.pending.0.close();
         core.cancel_all();
         // SAFETY: the handle's ownership, given up once; the core is not used after it.
-        unsafe { Core::release_owner(self.core) };
+        unsafe { Core::release_owner(self.core, false) };
     }
 }
 

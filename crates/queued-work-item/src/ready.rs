@@ -149,7 +149,10 @@ impl Ready {
 
     /// The chain that was taken from the pending word, newest first. The lists here are empty.
     pub(crate) fn refill(&mut self, word: Word) {
-        debug_assert!(self.unreversed == NIL && self.reversed == NIL, "older items first");
+        debug_assert!(
+            self.unreversed == NIL && self.reversed == NIL,
+            "older items first"
+        );
         self.note(word);
         self.unreversed = word.newest();
     }
@@ -168,7 +171,9 @@ impl Ready {
             link.store(self.reversed, Relaxed);
             self.reversed = slot.index();
         }
-        let Some(slot) = Slot::from_index(self.reversed) else { return Next::Empty };
+        let Some(slot) = Slot::from_index(self.reversed) else {
+            return Next::Empty;
+        };
         self.reversed = slots.control(slot).link.load(Relaxed);
         self.begun += 1;
         self.current = Some(self.begun);
@@ -185,11 +190,7 @@ impl Ready {
     ///
     /// # Safety
     /// `canceller` lives until it has been taken off.
-    pub(crate) unsafe fn cancel(
-        &mut self,
-        word: Word,
-        canceller: &mut Canceller,
-    ) -> Option<Dropped> {
+    pub(crate) unsafe fn cancel(&mut self, word: Word, canceller: &mut Canceller) -> Option<Dropped> {
         self.note(word);
         self.high_water = self.high_water.max(self.length());
         let count = self.pushes - self.begun;
@@ -296,7 +297,9 @@ impl Ready {
             // SAFETY: `at` is this list's head or the `next` of a frame on it, all alive.
             let here = unsafe { *at };
             // SAFETY: frames on the list are alive.
-            let Some(waiter) = (unsafe { here.as_ref() }) else { return };
+            let Some(waiter) = (unsafe { here.as_ref() }) else {
+                return;
+            };
             if self.satisfied(waiter.until) {
                 // SAFETY: as for reading it.
                 unsafe { *at = waiter.next };
@@ -312,12 +315,20 @@ impl Ready {
 
 impl Canceller {
     pub(crate) const fn new(thread: u64) -> Self {
-        Self { thread, oldest: 0, next: core::ptr::null() }
+        Self {
+            thread,
+            oldest: 0,
+            next: core::ptr::null(),
+        }
     }
 }
 
 impl<'a> QueueWaiter<'a> {
     pub(crate) const fn new(event: &'a StackEvent, until: Until) -> Self {
-        Self { event, until, next: core::ptr::null() }
+        Self {
+            event,
+            until,
+            next: core::ptr::null(),
+        }
     }
 }

@@ -37,7 +37,11 @@ const _: () = assert!(size_of::<Control>() == 16);
 
 impl Control {
     fn new(next: u32) -> Self {
-        Self { link: AtomicU32::new(next), length: UnsafeCell::new(0), waiter: WaiterSlot::new() }
+        Self {
+            link: AtomicU32::new(next),
+            length: UnsafeCell::new(0),
+            waiter: WaiterSlot::new(),
+        }
     }
 }
 
@@ -139,12 +143,19 @@ impl<K, C: Default> Slots<K, C> {
             // SAFETY: slot `index` lies inside the slab, and nothing uses it yet.
             unsafe { slots.slab_control(index).write(Control::new(next)) };
             // SAFETY: as above, and the offset is that of its head.
-            unsafe { slots.head(Slot(index)).write(Head { completion: None, context: C::default() }) };
+            unsafe {
+                slots.head(Slot(index)).write(Head {
+                    completion: None,
+                    context: C::default(),
+                });
+            };
         }
         for index in count..max {
             let next = if index + 1 == max { NIL } else { index + 1 };
-            let extra =
-                Extra { control: Control::new(next), block: AtomicPtr::new(core::ptr::null_mut()) };
+            let extra = Extra {
+                control: Control::new(next),
+                block: AtomicPtr::new(core::ptr::null_mut()),
+            };
             // SAFETY: place `index - count` lies inside the table, and nothing uses it yet.
             unsafe { slots.extra(index).write(extra) };
         }
@@ -177,7 +188,12 @@ impl<K, C: Default> Slots<K, C> {
         // Relaxed: only the place's owner looks at it, and ownership passes through stronger words.
         extra.block.store(block.into_base().as_ptr(), Ordering::Relaxed);
         // SAFETY: the block begins with room for a head, aligned for it.
-        unsafe { self.head(slot).write(Head { completion: None, context: C::default() }) };
+        unsafe {
+            self.head(slot).write(Head {
+                completion: None,
+                context: C::default(),
+            });
+        };
         Ok(slot)
     }
 
@@ -223,7 +239,9 @@ impl<K, C> Slots<K, C> {
         // SAFETY: a place of the table, the caller's.
         let extra = unsafe { self.extra(slot.0).as_ref() };
         let base = extra.block.swap(core::ptr::null_mut(), Ordering::Relaxed);
-        let Some(base) = NonNull::new(base) else { unreachable!("a place in use has a block") };
+        let Some(base) = NonNull::new(base) else {
+            unreachable!("a place in use has a block")
+        };
         // SAFETY: from `Block::into_base` in `grow`, and taken out of the place, so freed once.
         unsafe { Block::free_base(base) };
     }
@@ -291,7 +309,9 @@ impl<K, C> Slots<K, C> {
         // SAFETY: a place of the table; the reference ends here.
         let extra = unsafe { self.extra(slot.0).as_ref() };
         let base = extra.block.load(Ordering::Relaxed);
-        let Some(base) = NonNull::new(base) else { unreachable!("a place in use has a block") };
+        let Some(base) = NonNull::new(base) else {
+            unreachable!("a place in use has a block")
+        };
         // SAFETY: the block was allocated for this layout.
         unsafe { Block::start_of(base, self.block) }
     }

@@ -41,7 +41,10 @@ pub(crate) struct Waiter<'a> {
 
 impl<'a> Waiter<'a> {
     pub(crate) fn new(event: &'a StackEvent) -> Self {
-        Self { event, outcome: UnsafeCell::new(Outcome::Cancelled) }
+        Self {
+            event,
+            outcome: UnsafeCell::new(Outcome::Cancelled),
+        }
     }
 
     /// Writes the outcome and wakes the thread. The frame may be gone when this returns.
@@ -112,6 +115,13 @@ impl<const VARIANT: u8> WaiterSlot<VARIANT> {
         }
         // Relaxed: success means that nobody else has followed or will follow the pointer, so there is nothing to
         // order; failure is followed by a wait, which orders.
-        self.0.compare_exchange(waiter, core::ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.0
+            .compare_exchange(
+                waiter,
+                core::ptr::null_mut(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            )
+            .is_ok()
     }
 }

@@ -33,7 +33,10 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
                 Some(dropped) => (dropped, word.newest()),
             }
         };
-        let guard = CancelGuard { core: self, canceller: &canceller };
+        let guard = CancelGuard {
+            core: self,
+            canceller: &canceller,
+        };
         // Oldest first. The chains are this function's alone now, however long.
         self.drop_chain(self.turned_round(dropped.unreversed));
         self.drop_chain(dropped.reversed);
@@ -58,7 +61,11 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
 
     fn drop_chain(&self, mut chain: u32) {
         while let Some(slot) = Slot::from_index(chain) {
-            chain = self.slots.control(slot).link.load(crate::kernel::atomic::Ordering::Relaxed);
+            chain = self
+                .slots
+                .control(slot)
+                .link
+                .load(crate::kernel::atomic::Ordering::Relaxed);
             // SAFETY: taken off the lists under the lock, so this thread's; its successor has been read.
             unsafe { self.end_item(slot, Outcome::Cancelled) };
         }
@@ -88,7 +95,10 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
         Ok(cancelled)
     }
 
-    fn wait_until(&self, until: impl FnOnce(&mut crate::ready::Ready) -> Until) -> Result<(), PossibleDeadlock> {
+    fn wait_until(
+        &self,
+        until: impl FnOnce(&mut crate::ready::Ready) -> Until,
+    ) -> Result<(), PossibleDeadlock> {
         with_stack_event(|event| {
             let mut ready = self.ready.lock();
             if ready.is_inside(current_thread_id()) {

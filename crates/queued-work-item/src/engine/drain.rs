@@ -55,7 +55,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
             }
             // SAFETY: this drainer's share: the activation's, or the one that it took for the yield. It is given up
             // once, and `core` is not used after it.
-            unsafe { Self::release_owner(this) };
+            unsafe { Self::release_owner(this, true) };
             return;
         }
     }
@@ -111,7 +111,11 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
             let payload = unsafe { T::view(place, length) };
             // SAFETY: the head is valid and the caller's alone.
             let context = unsafe { &mut (*core.slots.head(slot).as_ptr()).context };
-            let mut item = Item { payload, context, status: NtStatus::SUCCESS };
+            let mut item = Item {
+                payload,
+                context,
+                status: NtStatus::SUCCESS,
+            };
             // SAFETY: the caller is the drainer.
             unsafe { (core.invoke)(this, &mut item, passive) };
             item.status

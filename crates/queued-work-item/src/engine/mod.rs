@@ -101,7 +101,12 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
             payloads: PhantomData,
         };
         // SAFETY: the block has the size and alignment of `whole`, and is this function's alone.
-        unsafe { whole.write(WithCallback { core, callback: UnsafeCell::new(ManuallyDrop::new(callback)) }) };
+        unsafe {
+            whole.write(WithCallback {
+                core,
+                callback: UnsafeCell::new(ManuallyDrop::new(callback)),
+            });
+        };
         let target = Target {
             core: this.cast(),
             run: Self::run,
@@ -116,7 +121,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
             // SAFETY: the work item was not bound, so that its share of the memory is this function's to give back.
             unsafe { Self::release_memory(this) };
             // SAFETY: the one owner is this function.
-            unsafe { Self::release_owner(this) };
+            unsafe { Self::release_owner(this, false) };
             return Err(CreateError::Framework(status));
         }
         Ok(this)
@@ -135,6 +140,16 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
         debug_assert!(before > 1, "the caller has another");
     }
 
+    /// Ends an activation that no start will take up: the state goes back to IDLE, whatever is pending, and the
+    /// activation's share of the ownership with it. The caller is another owner. Nothing is done when a start, or
+    /// another call of this, was first.
+    pub(super) fn abandon_activation(&self) {
+        if self.pending.0.claim() {
+            while !self.pending.0.go_idle(self.pending.0.load()) {}
+            self.remove_spare_owner();
+        }
+    }
+
     /// One owner more, unless there is none.
     fn try_add_owner(count: &AtomicUsize) -> bool {
         let mut owners = count.load(Ordering::Relaxed);
@@ -148,11 +163,11 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
         false
     }
 
-    /// Gives up an owner's share. The last one ends the queue.
+    /// Gives up an owner's share. The last one ends the queue. `on_worker`: inside a start of the work item.
     ///
     /// # Safety
     /// The caller is an owner and is not afterwards. Nobody has a reference to the core through this ownership.
-    pub(crate) unsafe fn release_owner(this: NonNull<Self>) {
+    pub(crate) unsafe fn release_owner(this: NonNull<Self>, on_worker: bool) {
         // SAFETY: the caller is an owner, so the core is alive. The reference is to the count alone: another thread may
         // be ending the rest.
         let owners = unsafe { &(*this.as_ptr()).owners };
@@ -171,7 +186,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
         // SAFETY: dropped once, and never used again: only owners do.
         unsafe { ManuallyDrop::drop(slots) };
         // SAFETY: the core is alive, see above.
-        unsafe { &(*this.as_ptr()).work_item }.dispose();
+        unsafe { &(*this.as_ptr()).work_item }.dispose(on_worker);
         // SAFETY: the owners' share, given back once.
         unsafe { Self::release_memory(this) };
     }
@@ -220,8 +235,10 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
         let this_ref = unsafe { this.as_ref() };
         this_ref.pending.0.close();
         this_ref.cancel_all();
+        // A start that was scheduled may have been ignored, and none will come: its activation ends here.
+        this_ref.abandon_activation();
         // SAFETY: the ownership taken above; `this_ref` is not used after it.
-        unsafe { Self::release_owner(this) };
+        unsafe { Self::release_owner(this, false) };
     }
 
     /// The work item's `released`.

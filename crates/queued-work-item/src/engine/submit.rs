@@ -49,11 +49,14 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
     /// The caller owns the slot, and keeps it when this fails.
     unsafe fn push(&self, slot: Slot) -> Result<(), EnqueueErrorKind> {
         let mut counted = false;
-        let pushed = self.pending.0.push(slot.index(), &self.slots.control(slot).link, || {
-            // Before the exchange: a start that claims at once must find the ownership that it will give up.
-            self.add_owner();
-            counted = true;
-        });
+        let pushed = self
+            .pending
+            .0
+            .push(slot.index(), &self.slots.control(slot).link, || {
+                // Before the exchange: a start that claims at once must find the ownership that it will give up.
+                self.add_owner();
+                counted = true;
+            });
         match pushed {
             Ok(Pushed::MustSchedule) => {
                 self.schedule();
@@ -76,9 +79,8 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
 
     fn schedule(&self) {
         if !self.work_item.schedule() {
-            // The parent is being deleted and nothing will start. Its tear-down cancels what is pending, or has; the
-            // state stays SCHEDULED for ever, which no push passes, since the tear-down closes. The activation ends here.
-            self.remove_spare_owner();
+            // The parent is being deleted. Its tear-down closes the queue and cancels this item, if it has not yet.
+            self.abandon_activation();
         }
     }
 
@@ -172,7 +174,12 @@ impl<K: Completion, C: Context> Core<[u8], K, C> {
         check_irql(Irql::DISPATCH, "QueuedWorkItem::enqueue");
         let length = match u32::try_from(payload.len()) {
             Ok(length) if payload.len() <= self.limit => length,
-            _ => return Err(EnqueueError::new(self.refuse(EnqueueErrorKind::TooLong), completion)),
+            _ => {
+                return Err(EnqueueError::new(
+                    self.refuse(EnqueueErrorKind::TooLong),
+                    completion,
+                ));
+            }
         };
         let slot = match self.acquire() {
             Ok(slot) => slot,
@@ -184,7 +191,9 @@ impl<K: Completion, C: Context> Core<[u8], K, C> {
         // SAFETY: acquired above.
         unsafe { self.prepare(slot, length, completion, waiter) };
         // SAFETY: as above.
-        let Err(kind) = (unsafe { self.push(slot) }) else { return Ok(slot) };
+        let Err(kind) = (unsafe { self.push(slot) }) else {
+            return Ok(slot);
+        };
         // SAFETY: still this owner's.
         let completion = unsafe { self.take_completion(slot) };
         // SAFETY: as above.
@@ -214,7 +223,9 @@ impl<T: Send + 'static, K: Completion, C: Context> Core<T, K, C> {
         // SAFETY: acquired above.
         unsafe { self.prepare(slot, 0, completion, waiter) };
         // SAFETY: as above.
-        let Err(kind) = (unsafe { self.push(slot) }) else { return Ok(slot) };
+        let Err(kind) = (unsafe { self.push(slot) }) else {
+            return Ok(slot);
+        };
         // SAFETY: still this owner's.
         let completion = unsafe { self.take_completion(slot) };
         // SAFETY: written above, and read out once.

@@ -26,7 +26,10 @@ unsafe impl<T: Send> Send for SpinLock<T> {}
 impl<T> SpinLock<T> {
     /// An unlocked lock around `value`.
     pub fn new(value: T) -> Self {
-        Self { raw: RawSpinLock::new(), value: UnsafeCell::new(value) }
+        Self {
+            raw: RawSpinLock::new(),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// Takes the lock.
@@ -35,7 +38,11 @@ impl<T> SpinLock<T> {
     /// `<= DISPATCH_LEVEL`. A caller at `PASSIVE_LEVEL` had better use [`SpinLock::lock_from_passive`], whose guard
     /// keeps it from waiting.
     pub fn lock(&self) -> SpinLockGuard<'_, T> {
-        SpinLockGuard { lock: self, old: self.raw.acquire(), here: PhantomData }
+        SpinLockGuard {
+            lock: self,
+            old: self.raw.acquire(),
+            here: PhantomData,
+        }
     }
 
     /// Takes the lock and the token with it: while the guard lives, nothing that waits can be called.

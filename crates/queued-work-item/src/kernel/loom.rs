@@ -73,7 +73,9 @@ impl RawSpinLock {
     }
 
     pub(crate) fn acquire(&self) -> OldIrql {
-        let Ok(guard) = self.0.lock() else { unreachable!("a model does not poison") };
+        let Ok(guard) = self.0.lock() else {
+            unreachable!("a model does not poison")
+        };
         // SAFETY: only the lifetime changes; the guard is given back to `release`, which borrows the lock.
         ManuallyDrop::new(unsafe {
             core::mem::transmute::<loom::sync::MutexGuard<'_, ()>, loom::sync::MutexGuard<'static, ()>>(guard)
@@ -94,7 +96,10 @@ pub(crate) struct RawEvent(Arc<(loom::sync::Mutex<bool>, loom::sync::Condvar)>);
 
 impl RawEvent {
     pub(crate) fn new() -> Self {
-        Self(Arc::new((loom::sync::Mutex::new(false), loom::sync::Condvar::new())))
+        Self(Arc::new((
+            loom::sync::Mutex::new(false),
+            loom::sync::Condvar::new(),
+        )))
     }
 
     /// # Safety
@@ -103,13 +108,17 @@ impl RawEvent {
     pub(crate) unsafe fn init(&self, _: EventKind) {}
 
     fn lock(&self) -> loom::sync::MutexGuard<'_, bool> {
-        let Ok(guard) = self.0.0.lock() else { unreachable!("a model does not poison") };
+        let Ok(guard) = self.0.0.lock() else {
+            unreachable!("a model does not poison")
+        };
         guard
     }
 
     pub(crate) fn set(&self) {
         let signal = Arc::clone(&self.0);
-        let Ok(mut set) = signal.0.lock() else { unreachable!("a model does not poison") };
+        let Ok(mut set) = signal.0.lock() else {
+            unreachable!("a model does not poison")
+        };
         *set = true;
         signal.1.notify_all();
     }
@@ -125,7 +134,9 @@ impl RawEvent {
             if timeout.is_some() {
                 return false;
             }
-            let Ok(again) = self.0.1.wait(set) else { unreachable!("a model does not poison") };
+            let Ok(again) = self.0.1.wait(set) else {
+                unreachable!("a model does not poison")
+            };
             set = again;
         }
         true
@@ -173,7 +184,9 @@ impl WorkItem {
     }
 
     pub(crate) fn schedule(&self) -> bool {
-        let Some(object) = self.0.lock().ok().and_then(|object| object.clone()) else { return false };
+        let Some(object) = self.0.lock().ok().and_then(|object| object.clone()) else {
+            return false;
+        };
         for _ in 0..STARTS.get() {
             let object = Arc::clone(&object);
             loom::thread::spawn(move || {
@@ -184,7 +197,7 @@ impl WorkItem {
         true
     }
 
-    pub(crate) fn dispose(&self) {
+    pub(crate) fn dispose(&self, _: bool) {
         drop(self.0.lock().ok().and_then(|mut object| object.take()));
     }
 }

@@ -41,7 +41,10 @@ impl Block {
     /// The block was allocated for `layout`.
     pub(crate) unsafe fn start_of(base: NonNull<u8>, layout: Layout) -> NonNull<u8> {
         let offset = base.align_offset(layout.align());
-        debug_assert!(offset <= layout.align().saturating_sub(POOL_ALIGNMENT), "the pool is aligned to 16");
+        debug_assert!(
+            offset <= layout.align().saturating_sub(POOL_ALIGNMENT),
+            "the pool is aligned to 16"
+        );
         // SAFETY: the pool aligns to 16, so that the offset is at most the slack that `zeroed` asked for.
         unsafe { base.add(offset) }
     }

@@ -42,10 +42,10 @@ use self::host as backend;
 use core::fmt;
 use core::ptr::NonNull;
 
-pub use self::backend::{Parent, current_irql, current_thread_id, performance_counter};
-pub(crate) use self::backend::{WorkItem, atomic, check_irql};
 #[cfg(loom)]
 pub(crate) use self::backend::cell;
+pub use self::backend::{Parent, current_irql, current_thread_id, performance_counter};
+pub(crate) use self::backend::{WorkItem, atomic, check_irql};
 pub use self::event::{Event, EventKind};
 pub(crate) use self::event::{StackEvent, with_stack_event};
 pub use self::lock::{SpinLock, SpinLockGuard};

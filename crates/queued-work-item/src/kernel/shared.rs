@@ -41,12 +41,23 @@ impl<T> Shared<T> {
     /// # Errors
     /// The value itself, when there is no memory.
     pub fn try_new(value: T) -> Result<Self, T> {
-        let Some(block) = Block::zeroed(Layout::new::<Inner<T>>()) else { return Err(value) };
+        let Some(block) = Block::zeroed(Layout::new::<Inner<T>>()) else {
+            return Err(value);
+        };
         let inner = block.start().cast::<Inner<T>>();
         let base = block.into_base();
         // SAFETY: the block has the size and alignment of an `Inner<T>`, and is this function's alone.
-        unsafe { inner.write(Inner { count: AtomicUsize::new(1), base, value }) };
-        Ok(Self { inner, owns: PhantomData })
+        unsafe {
+            inner.write(Inner {
+                count: AtomicUsize::new(1),
+                base,
+                value,
+            });
+        };
+        Ok(Self {
+            inner,
+            owns: PhantomData,
+        })
     }
 
     /// Do both refer to the same value?
@@ -64,7 +75,10 @@ impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
         // Relaxed: whoever clones has a reference already. 2^63 references do not fit an address space.
         self.inner().count.fetch_add(1, Ordering::Relaxed);
-        Self { inner: self.inner, owns: PhantomData }
+        Self {
+            inner: self.inner,
+            owns: PhantomData,
+        }
     }
 }
 

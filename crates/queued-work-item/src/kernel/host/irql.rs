@@ -20,7 +20,10 @@ pub fn current_irql() -> Irql {
 #[track_caller]
 pub(crate) fn check_irql(highest: Irql, call: &str) {
     let current = current_irql();
-    assert!(current <= highest, "{call} called at {current}, allowed at <= {highest}");
+    assert!(
+        current <= highest,
+        "{call} called at {current}, allowed at <= {highest}"
+    );
 }
 
 pub(super) fn set(irql: Irql) -> Irql {
@@ -42,7 +45,10 @@ pub struct RaisedIrql {
 pub fn raise_irql(irql: Irql) -> RaisedIrql {
     let old = current_irql();
     assert!(irql >= old, "raise_irql to {irql} called at {old}");
-    RaisedIrql { old: set(irql), here: PhantomData }
+    RaisedIrql {
+        old: set(irql),
+        here: PhantomData,
+    }
 }
 
 impl Drop for RaisedIrql {

@@ -48,12 +48,14 @@ impl Inner {
 
     pub(super) fn allocated(&self, size: usize) {
         self.blocks.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(i64::try_from(size).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.bytes
+            .fetch_add(i64::try_from(size).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     pub(super) fn freed(&self, size: usize) {
         self.blocks.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(i64::try_from(size).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.bytes
+            .fetch_sub(i64::try_from(size).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     pub(super) fn next_start(&self) -> Start {
@@ -103,7 +105,10 @@ impl Machine {
 
     /// Pool blocks and bytes that are allocated now.
     pub fn outstanding(&self) -> (i64, i64) {
-        (self.0.blocks.load(Ordering::Relaxed), self.0.bytes.load(Ordering::Relaxed))
+        (
+            self.0.blocks.load(Ordering::Relaxed),
+            self.0.bytes.load(Ordering::Relaxed),
+        )
     }
 
     /// How many allocations were asked for so far, failed ones included.
@@ -151,14 +156,20 @@ impl Machine {
             std::thread::yield_now();
         }
         let (blocks, bytes) = self.outstanding();
-        assert!(blocks == 0, "{blocks} pool blocks of {bytes} bytes in all were never freed");
+        assert!(
+            blocks == 0,
+            "{blocks} pool blocks of {bytes} bytes in all were never freed"
+        );
     }
 }
 
 impl fmt::Debug for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (blocks, bytes) = self.outstanding();
-        f.debug_struct("Machine").field("blocks", &blocks).field("bytes", &bytes).finish_non_exhaustive()
+        f.debug_struct("Machine")
+            .field("blocks", &blocks)
+            .field("bytes", &bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -172,7 +183,10 @@ pub struct Entered {
 impl Entered {
     pub(super) fn new(machine: Arc<Inner>) -> Self {
         let previous = CURRENT.with(|current| current.replace(Some(machine)));
-        Self { previous, here: PhantomData }
+        Self {
+            previous,
+            here: PhantomData,
+        }
     }
 }
 

@@ -57,7 +57,9 @@ pub(crate) unsafe fn free(start: NonNull<u8>) {
     // SAFETY: `size` bytes follow the header, and the caller gave them up.
     unsafe { start.write_bytes(FREED, header.size) };
     header.machine.freed(header.size);
-    let Some(layout) = layout(header.size) else { unreachable!("it was allocated with this layout") };
+    let Some(layout) = layout(header.size) else {
+        unreachable!("it was allocated with this layout")
+    };
     // SAFETY: from `std::alloc::alloc` with this layout.
     unsafe { std::alloc::dealloc(base.as_ptr(), layout) };
 }

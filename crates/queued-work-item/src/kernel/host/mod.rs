@@ -36,5 +36,8 @@ pub fn current_thread_id() -> u64 {
 pub fn performance_counter() -> (u64, u64) {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     let elapsed = START.get_or_init(std::time::Instant::now).elapsed();
-    (u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), 1_000_000_000)
+    (
+        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
+        1_000_000_000,
+    )
 }

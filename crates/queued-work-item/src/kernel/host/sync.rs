@@ -20,7 +20,9 @@ pub(crate) struct RawSpinLock {
 
 impl RawSpinLock {
     pub(crate) const fn new() -> Self {
-        Self { held: AtomicBool::new(false) }
+        Self {
+            held: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn acquire(&self) -> OldIrql {
@@ -74,7 +76,10 @@ impl Signal {
 
 impl RawEvent {
     pub(crate) fn new() -> Self {
-        Self { signal: Arc::default(), synchronization: core::cell::Cell::new(false) }
+        Self {
+            signal: Arc::default(),
+            synchronization: core::cell::Cell::new(false),
+        }
     }
 
     /// # Safety
@@ -107,13 +112,21 @@ impl RawEvent {
                 return true;
             }
             set = match deadline {
-                None => self.signal.changed.wait(set).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .signal
+                    .changed
+                    .wait(set)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         return false;
                     }
-                    self.signal.changed.wait_timeout(set, left).unwrap_or_else(PoisonError::into_inner).0
+                    self.signal
+                        .changed
+                        .wait_timeout(set, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
                 }
             };
         }

@@ -29,7 +29,11 @@ impl Object {
         let _entered = Entered::new(Arc::clone(&self.machine));
         // SAFETY: the core lives until `released`, which only this object's drop calls.
         unsafe { (self.target.run)(self.target.core) };
-        assert!(current_irql() == Irql::PASSIVE, "a work item returned at {}", current_irql());
+        assert!(
+            current_irql() == Irql::PASSIVE,
+            "a work item returned at {}",
+            current_irql()
+        );
     }
 }
 
@@ -64,7 +68,10 @@ struct WorkersState {
 }
 
 static WORKERS: Workers = Workers {
-    state: Mutex::new(WorkersState { queue: VecDeque::new(), idle: 0 }),
+    state: Mutex::new(WorkersState {
+        queue: VecDeque::new(),
+        idle: 0,
+    }),
     work: Condvar::new(),
 };
 
@@ -133,7 +140,11 @@ impl WorkItem {
                 Some(children) => Some(children),
             },
         };
-        let object = Arc::new(Object { target, machine, open: Mutex::new(true) });
+        let object = Arc::new(Object {
+            target,
+            machine,
+            open: Mutex::new(true),
+        });
         if let Some(children) = children {
             children.retain(|child| child.strong_count() > 0);
             children.push(Arc::downgrade(&object));
@@ -146,7 +157,9 @@ impl WorkItem {
     /// `<= DISPATCH_LEVEL`.
     pub(crate) fn schedule(&self) -> bool {
         check_irql(Irql::DISPATCH, "WdfWorkItemEnqueue");
-        let Some(object) = lock(&self.object).clone() else { return false };
+        let Some(object) = lock(&self.object).clone() else {
+            return false;
+        };
         let open = lock(&object.open);
         if !*open {
             return false;
@@ -165,7 +178,7 @@ impl WorkItem {
     }
 
     /// Deletes the work item; `released` follows when the last start has returned. May be called from a start.
-    pub(crate) fn dispose(&self) {
+    pub(crate) fn dispose(&self, _: bool) {
         let object = lock(&self.object).take();
         drop(object);
     }
@@ -185,7 +198,9 @@ impl HostObject {
     /// A new object.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(HostObjectInner { children: Mutex::new(Some(Vec::new())) }))
+        Self(Arc::new(HostObjectInner {
+            children: Mutex::new(Some(Vec::new())),
+        }))
     }
 
     /// Deletes the object as WDF does: its children's cleanup first. Queues that were not closed by now are torn down.

@@ -1,0 +1,195 @@
+//! The kernel backend: calls of ntoskrnl and the framework, passed through.
+//!
+//! Imports are few and old: pool by `ExAllocatePoolWithTag`, which every kernel since Windows 2000 exports, rather than
+//! `ExAllocatePool2`; a non-executable pool type, which needs Windows 8.
+
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::mem::MaybeUninit;
+use core::ptr::{self, NonNull};
+use core::time::Duration;
+
+use wdk_sys::{
+    KEVENT, KIRQL, KSPIN_LOCK, LARGE_INTEGER, PVOID, SIZE_T, ULONG, WDFOBJECT,
+    ntddk::{
+        ExFreePoolWithTag, KeAcquireSpinLockRaiseToDpc, KeClearEvent, KeGetCurrentIrql, KeInitializeEvent,
+        KeQueryPerformanceCounter, KeReleaseSpinLock, KeSetEvent, KeWaitForSingleObject,
+        PsGetCurrentThreadId,
+    },
+};
+
+use super::{EventKind, Irql};
+
+mod work;
+
+pub(crate) use self::work::WorkItem;
+pub(crate) use core::sync::atomic;
+
+unsafe extern "system" {
+    // Deprecated in the headers, and left out of some: by its documented declaration.
+    fn ExAllocatePoolWithTag(pool_type: i32, bytes: SIZE_T, tag: ULONG) -> PVOID;
+}
+
+/// `NonPagedPoolNx`
+const NON_PAGED_POOL_NX: i32 = 512;
+/// Shows as `QWIt` in poolmon and `!poolused`.
+const TAG: ULONG = ULONG::from_le_bytes(*b"QWIt");
+
+/// The IRQL of this processor.
+pub fn current_irql() -> Irql {
+    // SAFETY: callable at any IRQL.
+    Irql(unsafe { KeGetCurrentIrql() })
+}
+
+/// Debug builds stop, naming `call`, above `highest`.
+#[track_caller]
+pub(crate) fn check_irql(highest: Irql, call: &str) {
+    if cfg!(debug_assertions) {
+        let current = current_irql();
+        assert!(
+            current <= highest,
+            "{call} called at {current}, allowed at <= {highest}"
+        );
+    }
+}
+
+/// A number that no other live thread of the system has.
+pub fn current_thread_id() -> u64 {
+    // SAFETY: callable at any IRQL.
+    let id = unsafe { PsGetCurrentThreadId() };
+    // Not a pointer, but a number in a handle's type.
+    id.addr() as u64
+}
+
+/// A monotonic count, and how many of it make a second. Any IRQL.
+pub fn performance_counter() -> (u64, u64) {
+    let mut frequency = LARGE_INTEGER::default();
+    // SAFETY: callable at any IRQL; it writes the frequency.
+    let count = unsafe { KeQueryPerformanceCounter(&raw mut frequency) };
+    // SAFETY: every bit pattern is an integer.
+    let count = unsafe { count.QuadPart };
+    // SAFETY: as above.
+    let frequency = unsafe { frequency.QuadPart };
+    (count.cast_unsigned(), frequency.cast_unsigned())
+}
+
+pub(crate) fn allocate(size: usize) -> Option<NonNull<u8>> {
+    // SAFETY: callable at <= DISPATCH_LEVEL for nonpaged pool; the size is not 0.
+    let memory = unsafe { ExAllocatePoolWithTag(NON_PAGED_POOL_NX, size as SIZE_T, TAG) };
+    NonNull::new(memory.cast())
+}
+
+/// # Safety
+/// From [`allocate`], freed once.
+pub(crate) unsafe fn free(start: NonNull<u8>) {
+    // SAFETY: by the caller's promise, from the pool with this tag.
+    unsafe { ExFreePoolWithTag(start.as_ptr().cast(), TAG) };
+}
+
+/// The IRQL that an acquire found.
+pub(crate) type OldIrql = KIRQL;
+
+/// A `KSPIN_LOCK`, which is free when it is zero.
+pub(crate) struct RawSpinLock(UnsafeCell<KSPIN_LOCK>);
+
+// SAFETY: the kernel synchronises on it.
+unsafe impl Sync for RawSpinLock {}
+// SAFETY: a free spin lock is a zero anywhere.
+unsafe impl Send for RawSpinLock {}
+
+impl RawSpinLock {
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new(0))
+    }
+
+    pub(crate) fn acquire(&self) -> OldIrql {
+        // SAFETY: an initialised lock; callable at <= DISPATCH_LEVEL.
+        unsafe { KeAcquireSpinLockRaiseToDpc(self.0.get()) }
+    }
+
+    /// # Safety
+    /// The caller holds the lock, and `old` is what its `acquire` returned.
+    pub(crate) unsafe fn release(&self, old: &mut OldIrql) {
+        // SAFETY: by the caller's promise.
+        unsafe { KeReleaseSpinLock(self.0.get(), *old) };
+    }
+}
+
+/// A `KEVENT`, in place: it must not move after `init`.
+pub(crate) struct RawEvent(UnsafeCell<MaybeUninit<KEVENT>>);
+
+// SAFETY: the kernel synchronises on it.
+unsafe impl Sync for RawEvent {}
+
+impl RawEvent {
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new(MaybeUninit::uninit()))
+    }
+
+    fn raw(&self) -> *mut KEVENT {
+        self.0.get().cast()
+    }
+
+    /// # Safety
+    /// Nobody else uses the event yet, and it is not moved after this.
+    pub(crate) unsafe fn init(&self, kind: EventKind) {
+        let kind = match kind {
+            EventKind::Notification => wdk_sys::_EVENT_TYPE::NotificationEvent,
+            EventKind::Synchronization => wdk_sys::_EVENT_TYPE::SynchronizationEvent,
+        };
+        // SAFETY: the memory is an event's and this caller's.
+        unsafe { KeInitializeEvent(self.raw(), kind, 0) };
+    }
+
+    pub(crate) fn set(&self) {
+        // SAFETY: initialised; callable at <= DISPATCH_LEVEL when it is not followed by a wait.
+        unsafe { KeSetEvent(self.raw(), 0, 0) };
+    }
+
+    pub(crate) fn clear(&self) {
+        // SAFETY: initialised; callable at <= DISPATCH_LEVEL.
+        unsafe { KeClearEvent(self.raw()) };
+    }
+
+    /// Waits in kernel mode, so that the stack, where the event may be, stays resident.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
+        // 100 ns units; negative is relative.
+        let mut due = timeout.map(|timeout| LARGE_INTEGER {
+            QuadPart: i64::try_from(timeout.as_nanos().div_ceil(100)).map_or(i64::MIN, |units| -units),
+        });
+        let due = due.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
+        // SAFETY: initialised; the caller is at PASSIVE_LEVEL.
+        let status = unsafe {
+            KeWaitForSingleObject(
+                self.raw().cast(),
+                wdk_sys::_KWAIT_REASON::Executive,
+                // The constant is 0, of whatever width the bindings give it.
+                wdk_sys::_MODE::KernelMode as _,
+                0,
+                due,
+            )
+        };
+        status == wdk_sys::STATUS_SUCCESS
+    }
+}
+
+/// The framework object that a queue hangs on: a device, or something below one.
+#[derive(Clone, Copy)]
+pub struct Parent(WDFOBJECT);
+
+impl Parent {
+    /// Names the parent.
+    ///
+    /// # Safety
+    /// The object is valid, and not being deleted, until the create that this value is given to has returned. It is a
+    /// device or has one among its parents.
+    pub const unsafe fn new(object: WDFOBJECT) -> Self {
+        Self(object)
+    }
+}
+
+impl fmt::Debug for Parent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Parent").field(&self.0).finish()
+    }
+}
