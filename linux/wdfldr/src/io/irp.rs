@@ -9,7 +9,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use wdk_sys::{
-    DRIVER_CANCEL, FILE_OBJECT, IO_STACK_LOCATION, IRP, KIRQL, KPROCESSOR_MODE, MDL, NTSTATUS, PDEVICE_OBJECT, PIRP,
+    DEVICE_OBJECT, DRIVER_CANCEL, FILE_OBJECT, IO_STACK_LOCATION, IRP, KIRQL, KPROCESSOR_MODE, MDL, NTSTATUS, PDEVICE_OBJECT, PIRP,
 };
 
 use crate::nt::ffi;
@@ -82,6 +82,19 @@ pub(crate) struct Span {
     pub(crate) key: u32,
     pub(crate) offset: i64,
 }
+
+/// `PIO_COMPLETION_ROUTINE`, not null.
+pub(crate) type CompletionRoutine =
+    unsafe extern "C" fn(*mut DEVICE_OBJECT, *mut IRP, *mut c_void) -> NTSTATUS;
+
+/// Which word of `DriverContext` is for what: the request, for the cancel routine.
+pub(crate) const REQUEST: usize = 0;
+/// The completion routine that was there before ours.
+const ROUTINE: usize = 1;
+/// Its context.
+const CONTEXT: usize = 2;
+/// See [`Irp::diverted_size`].
+const SIZE: usize = 3;
 
 /// An IRP that is ours to complete.
 #[derive(Clone, Copy)]
@@ -277,18 +290,54 @@ impl Irp {
         self.swap_cancel_routine(None)
     }
 
-    /// Stores a word for the cancel routine, in `Tail.Overlay.DriverContext[0]`.
-    pub(crate) fn set_driver_context(self, context: *mut c_void) {
+    /// Puts a completion routine before that of whoever made the IRP, provided that ours is the location below its
+    /// maker's and nobody waits for the IRP itself. `size` is for [`Irp::diverted_size`].
+    pub(crate) fn divert(self, routine: CompletionRoutine, size: usize) {
+        // SAFETY: computes a field's address.
+        let location = self.read(|irp| unsafe { &raw const (*irp).CurrentLocation });
+        // SAFETY: computes a field's address.
+        let count = self.read(|irp| unsafe { &raw const (*irp).StackCount });
+        // SAFETY: computes a field's address.
+        let event = self.read(|irp| unsafe { &raw const (*irp).UserEvent });
+        let stack = self.stack();
+        let Some(original) = stack.CompletionRoutine else { return };
+        if location != count || !event.is_null() {
+            return;
+        }
+        self.set_driver_context(ROUTINE, original as *mut c_void);
+        self.set_driver_context(CONTEXT, stack.Context);
+        self.set_driver_context(SIZE, ptr::without_provenance_mut(size));
+        let place = self.stack_location();
+        // SAFETY: our stack location of an IRP that is ours.
+        unsafe { (*place).CompletionRoutine = Some(routine) };
+    }
+
+    /// Calls the completion routine that was there before [`Irp::divert`].
+    pub(crate) fn call_diverted(self, device: *mut DEVICE_OBJECT) -> NTSTATUS {
+        let original = self.driver_context(ROUTINE);
+        // SAFETY: `divert` stored a function of this type.
+        let original = unsafe { mem::transmute::<*mut c_void, CompletionRoutine>(original) };
+        // SAFETY: as `IoCompleteRequest` would call it, with the context that came with it.
+        unsafe { original(device, self.0, self.driver_context(CONTEXT)) }
+    }
+
+    /// What was given to [`Irp::divert`].
+    pub(crate) fn diverted_size(self) -> usize {
+        self.driver_context(SIZE).addr()
+    }
+
+    /// Stores one of the words that belong to the driver which owns the IRP: `Tail.Overlay.DriverContext`.
+    pub(crate) fn set_driver_context(self, index: usize, context: *mut c_void) {
         // SAFETY: DriverContext belongs to the driver that owns the IRP, which is us.
         unsafe {
-            (*self.0).Tail.Overlay.__bindgen_anon_1.__bindgen_anon_1.DriverContext[0] = context;
+            (*self.0).Tail.Overlay.__bindgen_anon_1.__bindgen_anon_1.DriverContext[index] = context;
         }
     }
 
-    pub(crate) fn driver_context(self) -> *mut c_void {
+    pub(crate) fn driver_context(self, index: usize) -> *mut c_void {
         self.read(|irp| {
             // SAFETY: computes a field's address.
-            unsafe { &raw const (*irp).Tail.Overlay.__bindgen_anon_1.__bindgen_anon_1.DriverContext[0] }
+            unsafe { &raw const (*irp).Tail.Overlay.__bindgen_anon_1.__bindgen_anon_1.DriverContext[index] }
         })
     }
 

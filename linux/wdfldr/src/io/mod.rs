@@ -37,6 +37,7 @@ mod dispatch;
 pub(crate) mod file;
 pub(crate) mod irp;
 pub(crate) mod presentation;
+mod quarantine;
 pub(crate) mod queue;
 pub(crate) mod request;
 mod wait;

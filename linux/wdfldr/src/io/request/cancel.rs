@@ -4,7 +4,7 @@ use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PFN_WDF_REQUEST_CANCEL, PIRP, WDFREQUEST
 
 use super::{Core, Request, State};
 use crate::call::Call;
-use crate::io::irp::Irp;
+use crate::io::irp::{Irp, REQUEST};
 use crate::io::queue::{self, Queue};
 use crate::nt::status;
 use crate::object::Ref;
@@ -16,7 +16,7 @@ use crate::object::Ref;
 pub(crate) unsafe extern "C" fn cancel_routine(_device: PDEVICE_OBJECT, irp: PIRP) {
     // SAFETY: NT calls this for an IRP that we have and whose routine this is.
     let irp = unsafe { Irp::new(irp) };
-    let context = irp.driver_context();
+    let context = irp.driver_context(REQUEST);
     irp.release_cancel_spin_lock();
     // SAFETY: `arm` stored a reference there, and since the routine is called, nobody takes it but us.
     let Some(request) = (unsafe { Ref::<Request>::from_context(context) }) else { return };
@@ -28,7 +28,7 @@ pub(crate) unsafe extern "C" fn cancel_routine(_device: PDEVICE_OBJECT, irp: PIR
 /// will not be called.
 pub(crate) fn arm(request: &Ref<Request>) -> bool {
     let irp = request.irp();
-    irp.set_driver_context(request.clone().into_context());
+    irp.set_driver_context(REQUEST, request.clone().into_context());
     let armed = irp.arm(Some(cancel_routine));
     if !armed {
         take_back(irp);
@@ -49,7 +49,7 @@ pub(crate) fn disarm(request: &Request) -> bool {
 /// Drops the IRP's reference, which is never the last: the caller works with another.
 fn take_back(irp: Irp) {
     // SAFETY: `arm` stored it, and the routine that would take it was just taken out.
-    drop(unsafe { Ref::<Request>::from_context(irp.driver_context()) });
+    drop(unsafe { Ref::<Request>::from_context(irp.driver_context(REQUEST)) });
 }
 
 /// `WdfRequestMarkCancelable` and its sibling. If the request is cancelled already, `report` says whether that is an

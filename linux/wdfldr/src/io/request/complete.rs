@@ -7,7 +7,7 @@ use wdk_sys::{NTSTATUS, WDFREQUEST};
 use super::{Request, State};
 use crate::call::Call;
 use crate::io::irp::{self, Method};
-use crate::io::{file, queue};
+use crate::io::{file, quarantine, queue};
 use crate::object::{self, Ref};
 
 /// Completes a request that is the runtime's own: on arrival, or aborted in a queue.
@@ -78,7 +78,7 @@ fn finish(request: &Ref<Request>, status: NTSTATUS, boost: i8) {
         }
     }
     irp.set_status(status);
-    irp.complete(boost);
+    quarantine::complete(irp, boost);
 
     if let Some(queue) = queue {
         queue::request_completed(&queue, request);
