@@ -110,7 +110,8 @@ pub(crate) fn test_program(context: &Context, package: &str, test: &str) -> Resu
         bail!("this machine has no Rust compiler for Windows targets: run `cargo xtask setup`");
     };
     let step = context.progress.step(&format!("test program {test}"));
-    // A test program is one that unwinds, whatever the profile says.
+    // A test program unwinds. Were the profile to say otherwise, cargo would build the standard library both ways,
+    // and confuse the two.
     let std: &[&str] = if rust.builds_std() {
         &["-Zbuild-std=std,panic_abort,panic_unwind,test"]
     } else {
@@ -134,6 +135,9 @@ pub(crate) fn test_program(context: &Context, package: &str, test: &str) -> Resu
             "json-render-diagnostics",
         ])
         .args(std)
+        // Said to cargo too: a profile that aborts gives the package's own programs, which its tests need, another
+        // standard library than the tests, and rustc refuses two in one build.
+        .env("CARGO_PROFILE_RELEASE_PANIC", "unwind")
         .current_dir(&context.paths.shadow())
         .log(&context.paths.log(&format!("cargo-test-{package}")))
         .echo(context.verbose)
