@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Items that a thread enqueues before it waits for as many, one by one.
-const BLOCK: u32 = 16;
+const BLOCK: u32 = 10;
 
 /// How much of it.
 #[derive(Clone, Copy, Debug)]

@@ -47,7 +47,7 @@ pub(crate) struct Fault {
     pub(crate) verdict: &'static [&'static str],
 }
 
-/// Enqueued and left alone: the main scenario waits for none of a thread's first 16.
+/// Enqueued and left alone: the main scenario waits for none of a thread's first 10.
 const LEFT: ItemId = ItemId {
     producer: 2,
     index: 5,
@@ -55,10 +55,10 @@ const LEFT: ItemId = ItemId {
 /// Waited for.
 const WAITED: ItemId = ItemId {
     producer: 1,
-    index: 20,
+    index: 15,
 };
 const LEFT_NAME: &str = "item 5 of thread 2";
-const WAITED_NAME: &str = "item 20 of thread 1";
+const WAITED_NAME: &str = "item 15 of thread 1";
 
 macro_rules! fault {
     ($name:literal, $wrong:ident, left, $words:literal) => {
