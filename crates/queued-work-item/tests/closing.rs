@@ -53,7 +53,7 @@ fn w12_cancel_drops_what_has_not_begun_and_tells_everyone() {
         "oldest first"
     );
     assert_eq!(queue.len(), 1);
-    for tag in 0..K + 1 {
+    for tag in 0..=K {
         queue
             .enqueue(100 + tag)
             .expect("all buffers but the running one are free");

@@ -231,18 +231,18 @@ fn w19_blocking_verbs_above_passive_level_are_refused_by_name() {
     };
     refused("QueuedWorkItem::flush", &mut |passive| _ = queue.flush(passive));
     refused("QueuedWorkItem::close", &mut |passive| {
-        _ = queue.close(passive, Close::Drain)
+        _ = queue.close(passive, Close::Drain);
     });
     refused("QueuedWorkItem::cancel", &mut |passive| _ = queue.cancel(passive));
     refused("QueuedWorkItem::enqueue_and_wait", &mut |passive| {
-        _ = queue.enqueue_and_wait(passive, 1)
+        _ = queue.enqueue_and_wait(passive, 1);
     });
     refused("QueuedWorkItem::create", &mut |passive| {
         _ = <QueuedWorkItem<u32>>::create(passive, Parent::default(), &Config::new(1), |_, _| ());
     });
-    // SAFETY: it is not PASSIVE_LEVEL: the check is what is tested.
     refused("Passive::assume", &mut |_| {
-        _ = unsafe { queued_work_item::Passive::assume() }
+        // SAFETY: it is not PASSIVE_LEVEL: that the check stops it is what is tested.
+        let _ = unsafe { queued_work_item::Passive::assume() };
     });
     assert_eq!(current_irql(), Irql::PASSIVE);
     assert!(!queue.is_closing(), "a refused close changes nothing");

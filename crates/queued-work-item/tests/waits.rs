@@ -180,7 +180,7 @@ fn w16_a_completion_on_the_cancelling_thread_is_inside_too() {
     let passed = gate.clone();
     let queue = Arc::new(
         Queue::create(passive, Parent::default(), &Config::new(4), move |_, _| {
-            passed.pass()
+            passed.pass();
         })
         .expect("create"),
     );
