@@ -34,13 +34,10 @@ impl Ring {
         self.entries.len() as u64
     }
 
-    /// Where the entry of a sequence number is; below the capacity, which is a `usize`.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a remainder of a division by a usize"
-    )]
+    /// Where the entry of a sequence number is: below the capacity, which is a `usize`, and is not 0.
     fn index(&self, sequence: u64) -> usize {
-        (sequence % self.capacity()) as usize
+        let index = sequence.checked_rem(self.capacity()).unwrap_or(0);
+        usize::try_from(index).unwrap_or(0)
     }
 
     /// Writes the next entry, and numbers it.

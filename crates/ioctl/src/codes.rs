@@ -21,13 +21,13 @@ pub const VERSION: u32 = ctl_code(0, FILE_READ_ACCESS);
 pub const CONFIGURE: u32 = ctl_code(1, FILE_WRITE_ACCESS);
 
 /// Enqueues one item. `STATUS_INSUFFICIENT_RESOURCES`: every buffer is taken. `STATUS_INVALID_BUFFER_SIZE`: the payload
-/// is longer than [`Configure::buffer_size`]. `STATUS_DELETE_PENDING`: the instance is closing.
-/// `STATUS_DEVICE_NOT_READY`: it is not configured.
+/// is longer than [`Configure::buffer_size`](crate::Configure::buffer_size). `STATUS_DELETE_PENDING`: the instance is
+/// closing. `STATUS_DEVICE_NOT_READY`: it is not configured.
 pub const ENQUEUE: u32 = ctl_code(2, FILE_WRITE_ACCESS);
 
-/// Enqueues one item and completes when it ran, with what its callback set in [`WaitReply`]. The request itself then
-/// completes with success: error statuses would drop the output. Refusals are those of [`ENQUEUE`]. A request that is
-/// cancelled completes at once with `STATUS_CANCELLED`; its item still runs, once.
+/// Enqueues one item and completes when it ran, with what its callback set in [`WaitReply`](crate::WaitReply). The
+/// request itself then completes with success: error statuses would drop the output. Refusals are those of [`ENQUEUE`].
+/// A request that is cancelled completes at once with `STATUS_CANCELLED`; its item still runs, once.
 pub const ENQUEUE_AND_WAIT: u32 = ctl_code(3, FILE_WRITE_ACCESS);
 
 /// Completes when everything that was enqueued before it has run, or was dropped by a cancelling close that overtook it.
