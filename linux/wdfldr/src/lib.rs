@@ -8,6 +8,10 @@
 #![no_std]
 #![allow(non_snake_case, reason = "the framework's functions carry the names of wdf.h")]
 #![allow(
+    clippy::doc_markdown,
+    reason = "the framework's names, IRQLs and statuses are words of the trade here"
+)]
+#![allow(
     clippy::needless_pass_by_value,
     reason = "WDF functions take what their C signatures say"
 )]

@@ -5,10 +5,10 @@
 
 use wdk_sys::{NTSTATUS, PIRP, WDFDEVICE, WDFREQUEST};
 
+use super::file;
 use super::irp::{self, Irp};
 use super::queue::{self, Queue};
 use super::request::{self, Request, State};
-use super::file;
 use crate::call::{callback, wdf};
 use crate::device::Device;
 use crate::nt::status;
@@ -91,7 +91,12 @@ fn create(device: &Ref<Device>, irp: Irp) -> NTSTATUS {
     };
     let key = irp.file_object().addr();
     let queue = device.io.state.lock().by_major[usize::from(irp::CREATE)].clone();
-    let event = device.io.config.file_object.as_ref().and_then(|(config, _)| config.EvtDeviceFileCreate);
+    let event = device
+        .io
+        .config
+        .file_object
+        .as_ref()
+        .and_then(|(config, _)| config.EvtDeviceFileCreate);
     if queue.is_none() && event.is_none() {
         return answer(irp, status::SUCCESS);
     }
@@ -111,7 +116,9 @@ fn create(device: &Ref<Device>, irp: Irp) -> NTSTATUS {
         Some(event) if device.io.state.lock().by_major[usize::from(irp::CREATE)].is_none() => {
             if queue::give_directly(&queue, &request) {
                 let (device_handle, target) = (device.header().handle(), request.header().handle());
-                let file = file.as_ref().map_or(core::ptr::null_mut(), |file| file.header().handle());
+                let file = file
+                    .as_ref()
+                    .map_or(core::ptr::null_mut(), |file| file.header().handle());
                 let constraints = &device.io.file_constraints;
                 constraints.enter(|| callback!("EvtDeviceFileCreate", event(device_handle, target, file)));
             } else {

@@ -9,7 +9,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use wdk_sys::{
-    _WDF_FILEOBJECT_CLASS, FILE_OBJECT, NTSTATUS, PFILE_OBJECT, PUNICODE_STRING, ULONG, WDFDEVICE, WDFFILEOBJECT,
+    _WDF_FILEOBJECT_CLASS, FILE_OBJECT, NTSTATUS, PFILE_OBJECT, PUNICODE_STRING, ULONG, WDFDEVICE,
+    WDFFILEOBJECT,
 };
 
 use super::irp::Irp;
@@ -63,8 +64,16 @@ pub(super) fn find(device: &Ref<Device>, key: usize) -> Option<Ref<File>> {
 /// Whether the device's opens get a WDFFILEOBJECT, and whether they may do without a FILE_OBJECT.
 fn class(device: &Ref<Device>) -> (bool, bool) {
     use _WDF_FILEOBJECT_CLASS::{WdfFileObjectCanBeOptional, WdfFileObjectNotRequired};
-    let class = device.io.config.file_object.as_ref().map_or(WdfFileObjectNotRequired, |(c, _)| c.FileObjectClass);
-    (class & !WdfFileObjectCanBeOptional != WdfFileObjectNotRequired, class & WdfFileObjectCanBeOptional != 0)
+    let class = device
+        .io
+        .config
+        .file_object
+        .as_ref()
+        .map_or(WdfFileObjectNotRequired, |(c, _)| c.FileObjectClass);
+    (
+        class & !WdfFileObjectCanBeOptional != WdfFileObjectNotRequired,
+        class & WdfFileObjectCanBeOptional != 0,
+    )
 }
 
 /// Notes an open, and makes its WDFFILEOBJECT if the device wants that.
@@ -95,11 +104,23 @@ fn make(device: &Ref<Device>, wdm: *mut FILE_OBJECT) -> Result<Option<Ref<File>>
     if wdm.is_null() {
         return Err(status::INVALID_DEVICE_REQUEST);
     }
-    let mut attributes =
-        device.io.config.file_object.as_ref().map_or(object::attributes::Attributes::NONE, |(_, a)| *a);
+    let mut attributes = device
+        .io
+        .config
+        .file_object
+        .as_ref()
+        .map_or(object::attributes::Attributes::NONE, |(_, a)| *a);
     attributes.parent = 0;
-    let create = Create { globals: device.header().globals(), attributes, parent: Some(device.any()) };
-    let body = File { wdm, cleaned_up: AtomicBool::new(false), ended: AtomicBool::new(false) };
+    let create = Create {
+        globals: device.header().globals(),
+        attributes,
+        parent: Some(device.any()),
+    };
+    let body = File {
+        wdm,
+        cleaned_up: AtomicBool::new(false),
+        ended: AtomicBool::new(false),
+    };
     let file = object::create(create, body)?;
     device.io.state.lock().files.insert(wdm.addr(), file.clone());
     Ok(Some(file))
@@ -133,15 +154,24 @@ fn end(file: &Ref<File>) {
 /// completes itself, as on Windows.
 pub(super) fn cleanup(device: &Ref<Device>, key: usize) {
     let file = find(device, key);
-    if let Some(file) = &file {
-        if file.cleaned_up.swap(true, Ordering::AcqRel) {
-            return;
-        }
+    if file
+        .as_ref()
+        .is_some_and(|file| file.cleaned_up.swap(true, Ordering::AcqRel))
+    {
+        return;
     }
-    let event = device.io.config.file_object.as_ref().and_then(|(config, _)| config.EvtFileCleanup);
+    let event = device
+        .io
+        .config
+        .file_object
+        .as_ref()
+        .and_then(|(config, _)| config.EvtFileCleanup);
     if let Some(event) = event {
         let handle = handle_of(file.as_ref());
-        device.io.file_constraints.enter(|| callback!("EvtFileCleanup", event(handle)));
+        device
+            .io
+            .file_constraints
+            .enter(|| callback!("EvtFileCleanup", event(handle)));
     }
     if key != 0 {
         for queue in device.io.queues() {
@@ -153,14 +183,24 @@ pub(super) fn cleanup(device: &Ref<Device>, key: usize) {
 /// The last reference is gone: EvtFileCleanup if it has not been, EvtFileClose, and the end of the WDFFILEOBJECT.
 pub(super) fn close(device: &Ref<Device>, key: usize, had_cleanup: bool) {
     let file = find(device, key);
-    let cleaned_up = file.as_ref().map_or(had_cleanup, |file| file.cleaned_up.load(Ordering::Acquire));
+    let cleaned_up = file
+        .as_ref()
+        .map_or(had_cleanup, |file| file.cleaned_up.load(Ordering::Acquire));
     if !cleaned_up {
         cleanup(device, key);
     }
-    let event = device.io.config.file_object.as_ref().and_then(|(config, _)| config.EvtFileClose);
+    let event = device
+        .io
+        .config
+        .file_object
+        .as_ref()
+        .and_then(|(config, _)| config.EvtFileClose);
     if let Some(event) = event {
         let handle = handle_of(file.as_ref());
-        device.io.file_constraints.enter(|| callback!("EvtFileClose", event(handle)));
+        device
+            .io
+            .file_constraints
+            .enter(|| callback!("EvtFileClose", event(handle)));
     }
     forget(device, key);
 }

@@ -9,7 +9,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use wdk_sys::{
-    DEVICE_OBJECT, DRIVER_CANCEL, FILE_OBJECT, IO_STACK_LOCATION, IRP, KIRQL, KPROCESSOR_MODE, MDL, NTSTATUS, PDEVICE_OBJECT, PIRP,
+    DEVICE_OBJECT, DRIVER_CANCEL, FILE_OBJECT, IO_STACK_LOCATION, IRP, KIRQL, KPROCESSOR_MODE, MDL, NTSTATUS,
+    PDEVICE_OBJECT, PIRP,
 };
 
 use crate::nt::ffi;
@@ -127,7 +128,12 @@ impl Irp {
         self.read(|irp| {
             // SAFETY: computes a field's address within a live IRP.
             unsafe {
-                &raw const (*irp).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation
+                &raw const (*irp)
+                    .Tail
+                    .Overlay
+                    .__bindgen_anon_2
+                    .__bindgen_anon_1
+                    .CurrentStackLocation
             }
         })
     }
@@ -174,7 +180,11 @@ impl Irp {
         let parameters = unsafe { self.stack().Parameters.Read };
         // SAFETY: any bits are valid for the whole number.
         let offset = unsafe { parameters.ByteOffset.QuadPart };
-        Span { length: parameters.Length as usize, key: parameters.Key, offset }
+        Span {
+            length: parameters.Length as usize,
+            key: parameters.Key,
+            offset,
+        }
     }
 
     /// The parameters of IRP_MJ_CREATE.
@@ -187,7 +197,12 @@ impl Irp {
     pub(crate) fn others(self) -> [*mut c_void; 4] {
         // SAFETY: four pointers, for which any bits are valid.
         let others = unsafe { self.stack().Parameters.Others };
-        [others.Argument1, others.Argument2, others.Argument3, others.Argument4]
+        [
+            others.Argument1,
+            others.Argument2,
+            others.Argument3,
+            others.Argument4,
+        ]
     }
 
     pub(crate) fn system_buffer(self) -> *mut c_void {
@@ -221,19 +236,21 @@ impl Irp {
         }
     }
 
-    pub(crate) fn information(self) -> usize {
+    pub(crate) fn information(self) -> u64 {
         // SAFETY: computes a field's address.
-        self.read(|irp| unsafe { &raw const (*irp).IoStatus.Information }) as usize
+        self.read(|irp| unsafe { &raw const (*irp).IoStatus.Information })
     }
 
-    pub(crate) fn set_information(self, information: usize) {
+    pub(crate) fn set_information(self, information: u64) {
         // SAFETY: the IRP is ours.
-        unsafe { (*self.0).IoStatus.Information = information as u64 };
+        unsafe { (*self.0).IoStatus.Information = information };
     }
 
     pub(crate) fn set_status(self, status: NTSTATUS) {
+        // SAFETY: computes a field's address.
+        let place = unsafe { &raw mut (*self.0).IoStatus.__bindgen_anon_1.Status };
         // SAFETY: the IRP is ours.
-        unsafe { (*self.0).IoStatus.__bindgen_anon_1.Status = status };
+        unsafe { place.write(status) };
     }
 
     /// `IoMarkIrpPending`: the dispatch routine will return STATUS_PENDING.
@@ -248,8 +265,17 @@ impl Irp {
         let stack = self.stack_location().wrapping_sub(1);
         // SAFETY: the IRP is ours.
         unsafe { (*self.0).CurrentLocation -= 1 };
-        // SAFETY: as above.
-        unsafe { (*self.0).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation = stack };
+        // SAFETY: computes a field's address.
+        let place = unsafe {
+            &raw mut (*self.0)
+                .Tail
+                .Overlay
+                .__bindgen_anon_2
+                .__bindgen_anon_1
+                .CurrentStackLocation
+        };
+        // SAFETY: the IRP is ours.
+        unsafe { place.write(stack) };
         // SAFETY: the driver moved one location up before, so this one exists.
         unsafe { (*stack).DeviceObject = device };
     }
@@ -262,8 +288,10 @@ impl Irp {
 
     /// Whether somebody asked for its cancellation.
     pub(crate) fn is_cancelled(self) -> bool {
+        // SAFETY: computes a field's address.
+        let place = unsafe { &raw mut (*self.0).Cancel };
         // SAFETY: a byte of the live IRP that NT writes atomically.
-        let cancel = unsafe { AtomicU8::from_ptr(&raw mut (*self.0).Cancel) };
+        let cancel = unsafe { AtomicU8::from_ptr(place) };
         cancel.load(Ordering::SeqCst) != 0
     }
 
@@ -271,9 +299,11 @@ impl Irp {
     fn swap_cancel_routine(self, routine: DRIVER_CANCEL) -> bool {
         // SAFETY: an optional function pointer is a nullable word.
         let routine: *mut c_void = unsafe { mem::transmute::<DRIVER_CANCEL, *mut c_void>(routine) };
+        // SAFETY: computes a field's address.
+        let place = unsafe { &raw mut (*self.0).CancelRoutine };
         // SAFETY: a word of the live IRP that NT exchanges atomically.
-        let place = unsafe { AtomicPtr::from_ptr((&raw mut (*self.0).CancelRoutine).cast::<*mut c_void>()) };
-        !place.swap(routine, Ordering::SeqCst).is_null()
+        let current = unsafe { AtomicPtr::from_ptr(place.cast::<*mut c_void>()) };
+        !current.swap(routine, Ordering::SeqCst).is_null()
     }
 
     /// Makes the IRP cancelable. `true`: it stays so, or the routine is about to be called. `false`: it was cancelled
@@ -300,7 +330,9 @@ impl Irp {
         // SAFETY: computes a field's address.
         let event = self.read(|irp| unsafe { &raw const (*irp).UserEvent });
         let stack = self.stack();
-        let Some(original) = stack.CompletionRoutine else { return };
+        let Some(original) = stack.CompletionRoutine else {
+            return;
+        };
         if location != count || !event.is_null() {
             return;
         }
@@ -326,19 +358,29 @@ impl Irp {
         self.driver_context(SIZE).addr()
     }
 
-    /// Stores one of the words that belong to the driver which owns the IRP: `Tail.Overlay.DriverContext`.
+    /// One of the words that belong to the driver which owns the IRP: `Tail.Overlay.DriverContext`.
+    fn driver_word(self, index: usize) -> *mut *mut c_void {
+        assert!(index < 4, "DriverContext has four words");
+        // SAFETY: computes a field's address.
+        let words = unsafe {
+            &raw mut (*self.0)
+                .Tail
+                .Overlay
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .DriverContext
+        };
+        words.cast::<*mut c_void>().wrapping_add(index)
+    }
+
     pub(crate) fn set_driver_context(self, index: usize, context: *mut c_void) {
-        // SAFETY: DriverContext belongs to the driver that owns the IRP, which is us.
-        unsafe {
-            (*self.0).Tail.Overlay.__bindgen_anon_1.__bindgen_anon_1.DriverContext[index] = context;
-        }
+        // SAFETY: a word of the IRP that belongs to the driver which owns it, us.
+        unsafe { self.driver_word(index).write(context) };
     }
 
     pub(crate) fn driver_context(self, index: usize) -> *mut c_void {
-        self.read(|irp| {
-            // SAFETY: computes a field's address.
-            unsafe { &raw const (*irp).Tail.Overlay.__bindgen_anon_1.__bindgen_anon_1.DriverContext[index] }
-        })
+        // SAFETY: as above.
+        unsafe { self.driver_word(index).read() }
     }
 
     /// What a cancel routine does first: gives the cancel spin lock back, which NT took for it.
@@ -355,9 +397,14 @@ impl Irp {
 /// Under Wine kernel code shares the address space that the buffer is in, and `MmMapLockedPagesSpecifyCache` maps
 /// nothing: what is not mapped elsewhere is used in place.
 pub(crate) fn mdl_address(mdl: *const MDL) -> *mut c_void {
-    let Some(mdl) = crate::call::read(mdl) else { return ptr::null_mut() };
+    let Some(mdl) = crate::call::read(mdl) else {
+        return ptr::null_mut();
+    };
     if mdl.MdlFlags & MDL_HAS_SYSTEM_ADDRESS != 0 && !mdl.MappedSystemVa.is_null() {
         return mdl.MappedSystemVa;
     }
-    mdl.StartVa.cast::<u8>().wrapping_add(mdl.ByteOffset as usize).cast()
+    mdl.StartVa
+        .cast::<u8>()
+        .wrapping_add(mdl.ByteOffset as usize)
+        .cast()
 }

@@ -97,9 +97,16 @@ impl DeviceIo {
     ///
     /// # Errors
     /// STATUS_INVALID_DEVICE_REQUEST if the file objects' synchronization scope is not possible.
-    pub(crate) fn new(config: IoConfig, attributes: &Attributes, driver: &Attributes) -> Result<Self, NTSTATUS> {
+    pub(crate) fn new(
+        config: IoConfig,
+        attributes: &Attributes,
+        driver: &Attributes,
+    ) -> Result<Self, NTSTATUS> {
         let constraints = Constraints::of_device(attributes, driver);
-        let file_attributes = config.file_object.as_ref().map_or(Attributes::NONE, |(_, attributes)| *attributes);
+        let file_attributes = config
+            .file_object
+            .as_ref()
+            .map_or(Attributes::NONE, |(_, attributes)| *attributes);
         let file_constraints = match &config.file_object {
             Some(_) => Constraints::of_files(&file_attributes, &constraints)?,
             None => constraints.clone(),
@@ -132,7 +139,9 @@ impl DeviceIo {
     fn is_assigned(&self, queue: &Ref<Queue>) -> bool {
         let state = self.state.lock();
         let assigned = state.by_major.iter().flatten().chain(&state.default_queue);
-        assigned.into_iter().any(|other| other.header().raw_handle() == queue.header().raw_handle())
+        assigned
+            .into_iter()
+            .any(|other| other.header().raw_handle() == queue.header().raw_handle())
     }
 
     fn queues(&self) -> Vec<Ref<Queue>> {

@@ -31,7 +31,11 @@ pub(crate) struct PresentationLock {
 
 impl PresentationLock {
     fn new(passive: bool) -> Arc<Self> {
-        Arc::new(Self { lock: Lock::new(()), owner: AtomicUsize::new(0), passive })
+        Arc::new(Self {
+            lock: Lock::new(()),
+            owner: AtomicUsize::new(0),
+            passive,
+        })
     }
 
     /// Whether the running thread holds it.
@@ -46,7 +50,11 @@ impl PresentationLock {
         }
         let guard = self.lock.lock();
         self.owner.store(teb::current(), Ordering::Relaxed);
-        let result = if self.passive { callback() } else { irql::at_dispatch(callback) };
+        let result = if self.passive {
+            callback()
+        } else {
+            irql::at_dispatch(callback)
+        };
         self.owner.store(0, Ordering::Relaxed);
         drop(guard);
         result
@@ -67,9 +75,14 @@ impl Constraints {
     /// A device's, from its attributes and the driver's.
     pub(crate) fn of_device(device: &Attributes, driver: &Attributes) -> Self {
         let passive = passive(device).or_else(|| passive(driver)).unwrap_or(false);
-        let scope =
-            scope(device).or_else(|| scope(driver)).unwrap_or(_WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeNone);
-        Self { passive, scope, own: PresentationLock::new(passive) }
+        let scope = scope(device)
+            .or_else(|| scope(driver))
+            .unwrap_or(_WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeNone);
+        Self {
+            passive,
+            scope,
+            own: PresentationLock::new(passive),
+        }
     }
 
     /// A queue's, from its attributes and its device's constraints.
@@ -101,7 +114,11 @@ impl Constraints {
             _WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeDevice if !device.passive => {
                 Err(status::INVALID_DEVICE_REQUEST)
             }
-            _ => Ok(Self { passive: true, scope, own: device.own.clone() }),
+            _ => Ok(Self {
+                passive: true,
+                scope,
+                own: device.own.clone(),
+            }),
         }
     }
 
@@ -121,7 +138,9 @@ impl Constraints {
     /// Whether the running thread may enter now: it is not at a higher IRQL than the callbacks' level, and does not
     /// hold the lock already.
     pub(crate) fn admit_this_thread(&self) -> bool {
-        !(self.passive && irql::current() > irql::PASSIVE) && !self.lock().is_some_and(|lock| lock.is_mine())
+        let too_high = self.passive && irql::current() > irql::PASSIVE;
+        let inside = self.lock().is_some_and(|lock| lock.is_mine());
+        !too_high && !inside
     }
 }
 

@@ -29,7 +29,10 @@ struct Kept {
     bytes: usize,
 }
 
-static KEPT: Lock<Kept> = Lock::new(Kept { irps: VecDeque::new(), bytes: 0 });
+static KEPT: Lock<Kept> = Lock::new(Kept {
+    irps: VecDeque::new(),
+    bytes: 0,
+});
 
 /// Completes an IRP, and keeps it if Wine's dispatcher made it.
 pub(super) fn complete(irp: Irp, boost: i8) {
@@ -55,7 +58,9 @@ fn keep(irp: Irp) {
     kept.bytes += size;
     kept.irps.push_back((irp, size));
     while kept.irps.len() > MOST || (kept.bytes > MOST_BYTES && kept.irps.len() > FEW) {
-        let Some((old, size)) = kept.irps.pop_front() else { break };
+        let Some((old, size)) = kept.irps.pop_front() else {
+            break;
+        };
         kept.bytes -= size;
         drop(kept);
         // No location is left in it, so this only frees.

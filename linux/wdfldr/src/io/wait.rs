@@ -7,6 +7,15 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use crate::nt::print::log;
 use crate::nt::sync::{wait_while, wake_all};
 
+/// Shows by a function.
+struct Describe<'a, F>(&'a F);
+
+impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Display for Describe<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.0)(f)
+    }
+}
+
 /// After how long a wait is reported, and again each time that it passes: 5 s in 100 ns units.
 const PATIENCE: i64 = 5 * 10_000_000;
 
@@ -30,7 +39,7 @@ impl Signal {
         while self.0.load(Ordering::Acquire) == 0 {
             if !wait_while(&self.0, 0, Some(PATIENCE)) {
                 waited += PATIENCE / 10_000_000;
-                log!("waiting for {waited} s {}", fmt::from_fn(&describe));
+                log!("waiting for {waited} s {}", Describe(&describe));
             }
         }
     }

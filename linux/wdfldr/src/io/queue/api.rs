@@ -2,8 +2,8 @@
 
 use wdk_sys::{
     _WDF_IO_QUEUE_STATE, _WDF_REQUEST_TYPE, NTSTATUS, PFN_WDF_IO_QUEUE_STATE, PULONG, PWDF_IO_QUEUE_CONFIG,
-    PWDF_OBJECT_ATTRIBUTES, PWDF_REQUEST_PARAMETERS, WDF_IO_QUEUE_CONFIG, WDF_IO_QUEUE_STATE, WDF_REQUEST_PARAMETERS,
-    WDF_REQUEST_TYPE, WDFCONTEXT, WDFDEVICE, WDFFILEOBJECT, WDFQUEUE, WDFREQUEST,
+    PWDF_OBJECT_ATTRIBUTES, PWDF_REQUEST_PARAMETERS, WDF_IO_QUEUE_CONFIG, WDF_IO_QUEUE_STATE,
+    WDF_REQUEST_PARAMETERS, WDF_REQUEST_TYPE, WDFCONTEXT, WDFDEVICE, WDFFILEOBJECT, WDFQUEUE, WDFREQUEST,
 };
 
 use super::flow::{self, Kind};
@@ -274,8 +274,8 @@ fn create(
 /// another device's queue or one without a callback for it, STATUS_WDF_BUSY if another queue has it.
 fn assign(device: &Ref<Device>, queue: &Ref<Queue>, request_type: WDF_REQUEST_TYPE) -> Result<(), NTSTATUS> {
     use _WDF_REQUEST_TYPE::{
-        WdfRequestTypeCreate, WdfRequestTypeDeviceControl, WdfRequestTypeDeviceControlInternal, WdfRequestTypeRead,
-        WdfRequestTypeWrite,
+        WdfRequestTypeCreate, WdfRequestTypeDeviceControl, WdfRequestTypeDeviceControlInternal,
+        WdfRequestTypeRead, WdfRequestTypeWrite,
     };
     let is_create = request_type == WdfRequestTypeCreate;
     let dispatchable = is_create
@@ -283,22 +283,33 @@ fn assign(device: &Ref<Device>, queue: &Ref<Queue>, request_type: WDF_REQUEST_TY
         || request_type == WdfRequestTypeWrite
         || request_type == WdfRequestTypeDeviceControl
         || request_type == WdfRequestTypeDeviceControlInternal;
-    let major = u8::try_from(request_type).ok().filter(|major| dispatchable && usize::from(*major) < MAJORS);
+    let major = u8::try_from(request_type)
+        .ok()
+        .filter(|major| dispatchable && usize::from(*major) < MAJORS);
     let major = major.ok_or(status::INVALID_PARAMETER)?;
-    let same_device = queue.device().is_some_and(|other| other.header().raw_handle() == device.header().raw_handle());
+    let same_device = queue
+        .device()
+        .is_some_and(|other| other.header().raw_handle() == device.header().raw_handle());
     if !same_device || !queue.config.handles(major) {
         return Err(status::INVALID_DEVICE_REQUEST);
     }
     let mut state = device.io.state.lock();
     let is_default = |queue: &Ref<Queue>| {
-        state.default_queue.as_ref().is_some_and(|other| other.header().raw_handle() == queue.header().raw_handle())
+        state
+            .default_queue
+            .as_ref()
+            .is_some_and(|other| other.header().raw_handle() == queue.header().raw_handle())
     };
     if !is_create && is_default(queue) {
         return Err(status::INVALID_DEVICE_REQUEST);
     }
     let entry = &mut state.by_major[usize::from(major)];
     if entry.is_some() {
-        return Err(if is_create { status::INVALID_PARAMETER } else { status::WDF_BUSY });
+        return Err(if is_create {
+            status::INVALID_PARAMETER
+        } else {
+            status::WDF_BUSY
+        });
     }
     *entry = Some(queue.clone());
     Ok(())
@@ -316,7 +327,10 @@ fn retrieve(call: &Call, queue: WDFQUEUE, wanted: &Wanted, request: *mut WDFREQU
 }
 
 /// The driver's structure, whose `Size` is checked.
-pub(in crate::io) fn parameters_size(call: &Call, parameters: PWDF_REQUEST_PARAMETERS) -> WDF_REQUEST_PARAMETERS {
+pub(in crate::io) fn parameters_size(
+    call: &Call,
+    parameters: PWDF_REQUEST_PARAMETERS,
+) -> WDF_REQUEST_PARAMETERS {
     match call::read(parameters.cast_const()) {
         Some(given) if usize::from(given.Size) == size_of::<WDF_REQUEST_PARAMETERS>() => given,
         _ => call.violation(format_args!(

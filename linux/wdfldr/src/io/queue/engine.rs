@@ -76,7 +76,11 @@ pub(crate) fn dispatch_internal(queue: &Ref<Queue>) {
 }
 
 /// [`dispatch`] on a thread of the pool.
-pub(super) unsafe extern "C" fn dispatch_on_worker(_instance: *mut c_void, context: *mut c_void, _work: *mut c_void) {
+pub(super) unsafe extern "C" fn dispatch_on_worker(
+    _instance: *mut c_void,
+    context: *mut c_void,
+    _work: *mut c_void,
+) {
     if let Some(queue) = from_context(context) {
         dispatch(&queue);
     }
@@ -84,11 +88,11 @@ pub(super) unsafe extern "C" fn dispatch_on_worker(_instance: *mut c_void, conte
 
 fn next(queue: &Ref<Queue>, core: &mut Guard<'_, Core>) -> Step {
     // While the driver is told to stop or resume, it is not told of cancellations: one at a time.
-    if !power::tells(core) {
-        if let Some(request) = core.to_cancel.pop_front() {
-            request.core().state = State::CancelCalled;
-            return Step::Cancel(request);
-        }
+    if !power::tells(core)
+        && let Some(request) = core.to_cancel.pop_front()
+    {
+        request.core().state = State::CancelCalled;
+        return Step::Cancel(request);
     }
     if let Some(step) = next_aborted(queue, core) {
         return step;
@@ -107,12 +111,13 @@ fn next(queue: &Ref<Queue>, core: &mut Guard<'_, Core>) -> Step {
         Next::Wait => return Step::Done,
         Next::Proceed => {}
     }
-    if alone && core.total() == 0 {
-        if let Some(disposing) = core.disposing.take() {
-            core.deleted = true;
-            disposing.set();
-            return Step::Done;
-        }
+    if alone
+        && core.total() == 0
+        && let Some(disposing) = core.disposing.take()
+    {
+        core.deleted = true;
+        disposing.set();
+        return Step::Done;
     }
     if core.power == Power::Off || !core.dispatches {
         return Step::Done;
@@ -146,7 +151,10 @@ fn next_aborted(queue: &Ref<Queue>, core: &mut Guard<'_, Core>) -> Option<Step> 
     let tells_driver = |request: &Ref<Request>| {
         queue.config.events.EvtIoCanceledOnQueue.is_some() && request.core().presented
     };
-    let at = core.aborted.iter().position(|request| !(notifies && tells_driver(request)))?;
+    let at = core
+        .aborted
+        .iter()
+        .position(|request| !(notifies && tells_driver(request)))?;
     let request = core.aborted.remove(at)?;
     if tells_driver(&request) {
         give_to_driver(core, &request);
@@ -164,7 +172,10 @@ pub(super) fn take_next(core: &mut Core) -> Option<Ref<Request>> {
 
 /// Takes the oldest queued request that fits and is not being cancelled just now. It is in nobody's hands.
 pub(super) fn take_where(core: &mut Core, fits: impl Fn(&Ref<Request>) -> bool) -> Option<Ref<Request>> {
-    let at = core.waiting.iter().position(|request| fits(request) && request::disarm(request))?;
+    let at = core
+        .waiting
+        .iter()
+        .position(|request| fits(request) && request::disarm(request))?;
     let request = core.waiting.remove(at)?;
     request.core().state = State::Framework;
     Some(request)
@@ -177,7 +188,10 @@ pub(super) fn give_to_driver(core: &mut Core, request: &Ref<Request>) {
         request_core.state = State::Driver;
         request_core.presented = true;
     }
-    core.presented.push(Presented { request: request.clone(), stage: power::Stage::Running });
+    core.presented.push(Presented {
+        request: request.clone(),
+        stage: power::Stage::Running,
+    });
 }
 
 fn perform(queue: &Ref<Queue>, step: Step) {
@@ -188,13 +202,17 @@ fn perform(queue: &Ref<Queue>, step: Step) {
             let routine = request.core().cancel;
             let target = request.header().handle();
             if let Some(routine) = routine {
-                queue.constraints.enter(|| callback!("EvtRequestCancel", routine(target)));
+                queue
+                    .constraints
+                    .enter(|| callback!("EvtRequestCancel", routine(target)));
             }
         }
         Step::CanceledOnQueue(request) => {
             let target = request.header().handle();
             if let Some(event) = events.EvtIoCanceledOnQueue {
-                queue.constraints.enter(|| callback!("EvtIoCanceledOnQueue", event(handle, target)));
+                queue
+                    .constraints
+                    .enter(|| callback!("EvtIoCanceledOnQueue", event(handle, target)));
             }
         }
         Step::Abort(request) => {
@@ -204,12 +222,16 @@ fn perform(queue: &Ref<Queue>, step: Step) {
         Step::Notify(Notify::Waiter(signal)) => signal.set(),
         Step::Notify(Notify::Driver(event, context)) => {
             if let Some(event) = event {
-                queue.constraints.enter(|| callback!("EvtIoQueueState", event(handle, context)));
+                queue
+                    .constraints
+                    .enter(|| callback!("EvtIoQueueState", event(handle, context)));
             }
         }
         Step::Ready(event, context) => {
             if let Some(event) = event {
-                queue.constraints.enter(|| callback!("EvtIoQueueState", event(handle, context)));
+                queue
+                    .constraints
+                    .enter(|| callback!("EvtIoQueueState", event(handle, context)));
             }
         }
         Step::Stop(request, purge) => {
@@ -219,7 +241,9 @@ fn perform(queue: &Ref<Queue>, step: Step) {
         Step::Resume(request) => {
             let target = request.header().handle();
             if let Some(event) = events.EvtIoResume {
-                queue.constraints.enter(|| callback!("EvtIoResume", event(handle, target)));
+                queue
+                    .constraints
+                    .enter(|| callback!("EvtIoResume", event(handle, target)));
             }
             queue.core().telling -= 1;
         }
@@ -233,20 +257,31 @@ fn stop_request(queue: &Ref<Queue>, request: &Ref<Request>, purge: bool) {
     use _WDF_REQUEST_STOP_ACTION_FLAGS::{
         WdfRequestStopActionPurge, WdfRequestStopActionSuspend, WdfRequestStopRequestCancelable,
     };
-    let Some(event) = queue.config.events.EvtIoStop else { return };
+    let Some(event) = queue.config.events.EvtIoStop else {
+        return;
+    };
     let (cancelable, gone) = {
         let core = request.core();
-        (core.state == State::Cancelable, core.cancelled || !core.state.is_drivers())
+        (
+            core.state == State::Cancelable,
+            core.cancelled || !core.state.is_drivers(),
+        )
     };
     if gone {
         return;
     }
-    let mut flags = if purge { WdfRequestStopActionPurge } else { WdfRequestStopActionSuspend };
+    let mut flags = if purge {
+        WdfRequestStopActionPurge
+    } else {
+        WdfRequestStopActionSuspend
+    };
     if cancelable {
         flags |= WdfRequestStopRequestCancelable;
     }
     let (handle, target) = (queue.header().handle(), request.header().handle());
-    queue.constraints.enter(|| callback!("EvtIoStop", event(handle, target, flags.cast_unsigned())));
+    queue
+        .constraints
+        .enter(|| callback!("EvtIoStop", event(handle, target, flags.cast_unsigned())));
 }
 
 /// Whether a request is a read or write of nothing, which a queue that did not ask for such completes itself.
@@ -279,12 +314,18 @@ fn present(queue: &Ref<Queue>, request: &Ref<Request>) {
         irp::DEVICE_CONTROL if let Some(event) = events.EvtIoDeviceControl => {
             let ioctl = irp.ioctl();
             let (output, input) = (ioctl.output, ioctl.input);
-            callback!("EvtIoDeviceControl", event(handle, target, output, input, ioctl.code));
+            callback!(
+                "EvtIoDeviceControl",
+                event(handle, target, output, input, ioctl.code)
+            );
         }
         irp::INTERNAL_DEVICE_CONTROL if let Some(event) = events.EvtIoInternalDeviceControl => {
             let ioctl = irp.ioctl();
             let (output, input) = (ioctl.output, ioctl.input);
-            callback!("EvtIoInternalDeviceControl", event(handle, target, output, input, ioctl.code));
+            callback!(
+                "EvtIoInternalDeviceControl",
+                event(handle, target, output, input, ioctl.code)
+            );
         }
         _ => {
             if let Some(event) = events.EvtIoDefault {

@@ -84,7 +84,10 @@ pub(super) enum Kind {
 
 fn begin(call: &Call, queue: &Ref<Queue>, kind: &Kind, notify: Option<Notify>) {
     if queue.core().deleted {
-        call.violation(format_args!("WDFQUEUE {:#x} is being deleted", queue.header().raw_handle()));
+        call.violation(format_args!(
+            "WDFQUEUE {:#x} is being deleted",
+            queue.header().raw_handle()
+        ));
     }
     let begun = match kind {
         Kind::Stop { purge } => stop(queue, *purge, notify),

@@ -25,7 +25,8 @@ use core::ffi::c_void;
 use core::fmt;
 
 use wdk_sys::{
-    _WDF_IO_QUEUE_DISPATCH_TYPE, _WDF_TRI_STATE, NTSTATUS, PFN_WDF_IO_QUEUE_STATE, WDF_IO_QUEUE_CONFIG, WDFCONTEXT,
+    _WDF_IO_QUEUE_DISPATCH_TYPE, _WDF_TRI_STATE, NTSTATUS, PFN_WDF_IO_QUEUE_STATE, WDF_IO_QUEUE_CONFIG,
+    WDFCONTEXT,
 };
 
 pub(crate) use engine::{dispatch, dispatch_internal};
@@ -87,6 +88,10 @@ struct Presented {
 }
 
 /// A queue's state. See [`engine`].
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a state of its own, as in KMDF"
+)]
 pub(crate) struct Core {
     /// Until the queue is disposed of.
     device: Option<Ref<Device>>,
@@ -152,7 +157,10 @@ impl Core {
 
     /// Takes the request out of the driver's.
     fn take_presented(&mut self, request: &Ref<Request>) -> Option<Presented> {
-        let at = self.presented.iter().position(|entry| request::same(&entry.request, request))?;
+        let at = self
+            .presented
+            .iter()
+            .position(|entry| request::same(&entry.request, request))?;
         Some(self.presented.remove(at))
     }
 }
@@ -163,15 +171,16 @@ impl Kind for Queue {
 
     /// Purges the queue and waits until the driver has given all back. Nothing reaches the driver from it afterwards.
     fn dispose(this: &Ref<Self>) {
-        if let Some(device) = this.device() {
-            if !device.header().is_deleted() && device.io.is_assigned(this) {
-                stop!(
-                    this.header().globals(),
-                    Contract,
-                    "WDFQUEUE {:#x} is deleted, but its device's requests are dispatched to it",
-                    this.header().raw_handle()
-                );
-            }
+        if this
+            .device()
+            .is_some_and(|device| !device.header().is_deleted() && device.io.is_assigned(this))
+        {
+            stop!(
+                this.header().globals(),
+                Contract,
+                "WDFQUEUE {:#x} is deleted, but its device's requests are dispatched to it",
+                this.header().raw_handle()
+            );
         }
         flow::purge(this, true, None);
         let done = Signal::new();
@@ -215,13 +224,24 @@ impl Queue {
             let state = device.io.state.lock();
             (state.powered, state.shutting_down)
         };
-        let power = if config.power_managed && !powered { Power::Off } else { Power::On };
-        let create = Create { globals: device.header().globals(), attributes, parent: Some(parent) };
+        let power = if config.power_managed && !powered {
+            Power::Off
+        } else {
+            Power::On
+        };
+        let create = Create {
+            globals: device.header().globals(),
+            attributes,
+            parent: Some(parent),
+        };
         let queue = object::create_with(create, |handle| {
             Ok(Self {
                 config,
                 constraints,
-                work: Work::new(engine::dispatch_on_worker, core::ptr::without_provenance_mut(handle))?,
+                work: Work::new(
+                    engine::dispatch_on_worker,
+                    core::ptr::without_provenance_mut(handle),
+                )?,
                 core: Lock::new(Core {
                     device: Some(device.clone()),
                     accepts: !shutting_down,
@@ -259,7 +279,12 @@ impl Queue {
     pub(super) fn create_for_creates(device: &Ref<Device>) -> Result<Ref<Self>, NTSTATUS> {
         // SAFETY: all-zero means no callbacks.
         let events = unsafe { core::mem::zeroed() };
-        let config = Config { kind: Kinds::Manual, power_managed: false, allow_zero_length: true, events };
+        let config = Config {
+            kind: Kinds::Manual,
+            power_managed: false,
+            allow_zero_length: true,
+            events,
+        };
         let constraints = device.io.file_constraints.clone();
         Self::create(device, device.any(), config, constraints, Attributes::NONE)
     }
@@ -294,7 +319,12 @@ impl Config {
             _ => return Err(status::INVALID_PARAMETER),
         };
         let allow_zero_length = given.AllowZeroLengthRequests != 0;
-        Ok(Self { kind, power_managed, allow_zero_length, events: *given })
+        Ok(Self {
+            kind,
+            power_managed,
+            allow_zero_length,
+            events: *given,
+        })
     }
 
     /// Whether requests of this major find a callback.
@@ -428,7 +458,11 @@ fn describe(queue: &Ref<Queue>, purpose: &str, f: &mut fmt::Formatter<'_>) -> fm
     let (presented, waiting, dispatching) = {
         let core = queue.core();
         let presented: Vec<Ref<Request>> = core.presented.iter().map(|entry| entry.request.clone()).collect();
-        (presented, core.waiting.len() + core.aborted.len(), core.dispatching)
+        (
+            presented,
+            core.waiting.len() + core.aborted.len(),
+            core.dispatching,
+        )
     };
     write!(
         f,

@@ -27,9 +27,7 @@ pub(crate) enum Power {
     On,
     Off,
     Frozen,
-    Stopping {
-        purge: bool,
-    },
+    Stopping { purge: bool },
     Resuming,
 }
 
@@ -50,9 +48,7 @@ pub(crate) enum Stage {
     /// EvtIoStop was called; WdfRequestStopAcknowledge or a completion is due.
     Told,
     /// Acknowledged; with `requeue` it goes back to the head of the line.
-    Acknowledged {
-        requeue: bool,
-    },
+    Acknowledged { requeue: bool },
 }
 
 /// What the power state says about the next step.
@@ -158,14 +154,22 @@ fn transit(queue: &Ref<Queue>, to: Power, purpose: &str) {
 /// Keeps the queue from presenting, and waits until all callbacks have returned.
 pub(in crate::io) fn freeze(queue: &Ref<Queue>) {
     if queue.config.power_managed && queue.core().power == Power::On {
-        transit(queue, Power::Frozen, "to be left by all callbacks before power-down");
+        transit(
+            queue,
+            Power::Frozen,
+            "to be left by all callbacks before power-down",
+        );
     }
 }
 
 /// Has the driver stop what it works on, and waits until it has.
 pub(in crate::io) fn stop(queue: &Ref<Queue>) {
     if queue.config.power_managed && queue.core().power == Power::Frozen {
-        transit(queue, Power::Stopping { purge: false }, "to be stopped by the driver for power-down");
+        transit(
+            queue,
+            Power::Stopping { purge: false },
+            "to be stopped by the driver for power-down",
+        );
     }
 }
 
@@ -177,7 +181,11 @@ pub(in crate::io) fn purge(queue: &Ref<Queue>) {
         core.accepts = false;
     }
     flow::purge(queue, true, None);
-    transit(queue, Power::Stopping { purge: true }, "to be emptied by the driver for removal");
+    transit(
+        queue,
+        Power::Stopping { purge: true },
+        "to be emptied by the driver for removal",
+    );
 }
 
 /// Tells the driver that requests which it kept can go on.
@@ -212,12 +220,18 @@ pub(in crate::io) fn begin(queue: &Ref<Queue>) {
 /// `WdfRequestStopAcknowledge`.
 pub(in crate::io) fn acknowledge(call: &Call, request: &Ref<Request>, requeue: bool) {
     let Some(queue) = request.queue() else {
-        call.violation(format_args!("WDFREQUEST {:#x} is not from a queue", request.header().raw_handle()))
+        call.violation(format_args!(
+            "WDFREQUEST {:#x} is not from a queue",
+            request.header().raw_handle()
+        ))
     };
     let refused = {
         let mut core = queue.core();
         let state = request.core().state;
-        let entry = core.presented.iter_mut().find(|entry| request::same(&entry.request, request));
+        let entry = core
+            .presented
+            .iter_mut()
+            .find(|entry| request::same(&entry.request, request));
         match entry {
             Some(entry) if entry.stage == Stage::Told => {
                 if requeue && state != State::Driver {
@@ -231,7 +245,10 @@ pub(in crate::io) fn acknowledge(call: &Call, request: &Ref<Request>, requeue: b
         }
     };
     if let Some(reason) = refused {
-        call.violation(format_args!("WDFREQUEST {:#x}: {reason}", request.header().raw_handle()));
+        call.violation(format_args!(
+            "WDFREQUEST {:#x}: {reason}",
+            request.header().raw_handle()
+        ));
     }
     dispatch(&queue);
 }

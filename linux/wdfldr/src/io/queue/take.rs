@@ -49,7 +49,11 @@ pub(super) fn take(queue: &Ref<Queue>, wanted: &Wanted) -> Result<Ref<Request>, 
                 // one by then.
                 core.ready_on_arrival = true;
             }
-            return Err(if let Wanted::This(_) = wanted { status::NOT_FOUND } else { status::NO_MORE_ENTRIES });
+            return Err(if let Wanted::This(_) = wanted {
+                status::NOT_FOUND
+            } else {
+                status::NO_MORE_ENTRIES
+            });
         };
         if completes_itself(queue, &request) {
             core.aborting += 1;
@@ -79,7 +83,10 @@ pub(super) fn find(
     let core = queue.core();
     let start = match after {
         Some(after) => {
-            let at = core.waiting.iter().position(|waiting| request::same(waiting, after));
+            let at = core
+                .waiting
+                .iter()
+                .position(|waiting| request::same(waiting, after));
             at.ok_or(status::NOT_FOUND)? + 1
         }
         None => 0,
@@ -117,7 +124,10 @@ pub(in crate::io) fn forward(call: &Call, request: &Ref<Request>, to: &Ref<Queue
         core.forwarding -= 1;
         if !accepted {
             request.core().state = State::Driver;
-            core.presented.push(Presented { request: request.clone(), stage });
+            core.presented.push(Presented {
+                request: request.clone(),
+                stage,
+            });
             return Err(status::WDF_BUSY);
         }
     }
@@ -147,7 +157,10 @@ fn from_of(call: &Call, request: &Ref<Request>) -> Ref<Queue> {
         (Some(queue), State::Driver) => queue.clone(),
         (_, state) => {
             drop(core);
-            call.violation(format_args!("WDFREQUEST {:#x} is {state}", request.header().raw_handle()))
+            call.violation(format_args!(
+                "WDFREQUEST {:#x} is {state}",
+                request.header().raw_handle()
+            ))
         }
     }
 }

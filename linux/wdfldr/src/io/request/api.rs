@@ -4,15 +4,15 @@ use core::ffi::c_void;
 use core::ptr;
 
 use wdk_sys::{
-    BOOLEAN, CCHAR, KPROCESSOR_MODE, NTSTATUS, PFN_WDF_REQUEST_CANCEL, PIRP, PMDL, PWDF_REQUEST_PARAMETERS, PVOID,
-    ULONG_PTR, WDFFILEOBJECT, WDFMEMORY, WDFQUEUE, WDFREQUEST,
+    BOOLEAN, CCHAR, KPROCESSOR_MODE, NTSTATUS, PFN_WDF_REQUEST_CANCEL, PIRP, PMDL, PVOID,
+    PWDF_REQUEST_PARAMETERS, ULONG_PTR, WDFFILEOBJECT, WDFMEMORY, WDFQUEUE, WDFREQUEST,
 };
 
 use super::buffers::{self, Side};
 use super::{State, alive, cancel, complete, drivers, parameters};
 use crate::call::{self, Call, wdf};
-use crate::io::queue::{self, Queue};
 use crate::io::file;
+use crate::io::queue::{self, Queue};
 use crate::nt::ffi;
 use crate::object::Ref;
 
@@ -34,17 +34,17 @@ wdf! {
     /// WdfRequestCompleteWithInformation. IRQL: <= DISPATCH_LEVEL.
     fn WdfRequestCompleteWithInformation(call, request: WDFREQUEST, status: NTSTATUS, information: ULONG_PTR) {
         call.at_most_dispatch();
-        complete::by_driver(call, request, status, usize::try_from(information).ok(), 0);
+        complete::by_driver(call, request, status, Some(information), 0);
     }
 
     /// WdfRequestSetInformation. IRQL: <= DISPATCH_LEVEL.
     fn WdfRequestSetInformation(call, request: WDFREQUEST, information: ULONG_PTR) {
-        alive(call, request).irp().set_information(usize::try_from(information).unwrap_or(usize::MAX));
+        alive(call, request).irp().set_information(information);
     }
 
     /// WdfRequestGetInformation. IRQL: <= DISPATCH_LEVEL.
     fn WdfRequestGetInformation(call, request: WDFREQUEST) -> ULONG_PTR {
-        alive(call, request).irp().information() as u64
+        alive(call, request).irp().information()
     }
 
     /// WdfRequestGetStatus. IRQL: <= DISPATCH_LEVEL. What a completed request, to which the driver has a reference, was
@@ -222,6 +222,9 @@ wdf! {
     }
 }
 
+/// A way to a buffer: address and length.
+type Retrieve = fn(&Request, Side, usize) -> Result<(*mut c_void, usize), NTSTATUS>;
+
 fn retrieve(
     call: &Call,
     request: WDFREQUEST,
@@ -229,7 +232,7 @@ fn retrieve(
     least: usize,
     buffer: *mut PVOID,
     length: *mut usize,
-    from: fn(&Request, Side, usize) -> Result<(*mut c_void, usize), NTSTATUS>,
+    from: Retrieve,
 ) -> NTSTATUS {
     call.run(|| {
         call.at_most_dispatch();

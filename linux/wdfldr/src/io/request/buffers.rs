@@ -57,7 +57,11 @@ fn locate(request: &Request, side: Side) -> Result<Buffer, NTSTATUS> {
     match (request.major, side) {
         (irp::DEVICE_CONTROL | irp::INTERNAL_DEVICE_CONTROL, _) => {
             let ioctl = irp.ioctl();
-            let length = if side == Side::Input { ioctl.input } else { ioctl.output };
+            let length = if side == Side::Input {
+                ioctl.input
+            } else {
+                ioctl.output
+            };
             let place = match (ioctl.method(), side) {
                 (Method::Buffered, _) | (Method::InDirect | Method::OutDirect, Side::Input) => {
                     Place::System(irp.system_buffer())
@@ -74,7 +78,10 @@ fn locate(request: &Request, side: Side) -> Result<Buffer, NTSTATUS> {
                 Transfer::Direct => Place::Mdl(irp.mdl()),
                 Transfer::Neither => Place::User(irp.user_buffer()),
             };
-            Ok(Buffer { place, length: irp.span().length })
+            Ok(Buffer {
+                place,
+                length: irp.span().length,
+            })
         }
         _ => Err(status::INVALID_DEVICE_REQUEST),
     }
@@ -85,7 +92,11 @@ fn locate(request: &Request, side: Side) -> Result<Buffer, NTSTATUS> {
 /// # Errors
 /// STATUS_INVALID_DEVICE_REQUEST if there is no such buffer or only an unsafe one, STATUS_BUFFER_TOO_SMALL if it is
 /// empty or shorter than `least`, STATUS_INSUFFICIENT_RESOURCES if it cannot be mapped.
-pub(super) fn retrieve(request: &Request, side: Side, least: usize) -> Result<(*mut c_void, usize), NTSTATUS> {
+pub(super) fn retrieve(
+    request: &Request,
+    side: Side,
+    least: usize,
+) -> Result<(*mut c_void, usize), NTSTATUS> {
     let buffer = locate(request, side)?;
     if let Place::User(_) = buffer.place {
         return Err(status::INVALID_DEVICE_REQUEST);
@@ -107,9 +118,15 @@ pub(super) fn retrieve(request: &Request, side: Side, least: usize) -> Result<(*
 ///
 /// # Errors
 /// STATUS_INVALID_DEVICE_REQUEST unless the transfer is METHOD_NEITHER, STATUS_BUFFER_TOO_SMALL.
-pub(super) fn retrieve_user(request: &Request, side: Side, least: usize) -> Result<(*mut c_void, usize), NTSTATUS> {
+pub(super) fn retrieve_user(
+    request: &Request,
+    side: Side,
+    least: usize,
+) -> Result<(*mut c_void, usize), NTSTATUS> {
     let buffer = locate(request, side)?;
-    let Place::User(address) = buffer.place else { return Err(status::INVALID_DEVICE_REQUEST) };
+    let Place::User(address) = buffer.place else {
+        return Err(status::INVALID_DEVICE_REQUEST);
+    };
     if buffer.length < least {
         return Err(status::BUFFER_TOO_SMALL);
     }
@@ -123,7 +140,11 @@ pub(super) fn retrieve_user(request: &Request, side: Side, least: usize) -> Resu
 pub(super) fn memory_of(call: &Call, request: &Ref<Request>, side: Side) -> Result<usize, NTSTATUS> {
     let present = {
         let core = request.core();
-        if side == Side::Input { core.input_memory } else { core.output_memory }
+        if side == Side::Input {
+            core.input_memory
+        } else {
+            core.output_memory
+        }
     };
     if present != 0 && AnyRef::from_handle(present).is_ok() {
         return Ok(present);
@@ -176,7 +197,10 @@ impl OwnedMdls {
     }
 
     fn find(&self, address: *mut c_void) -> Option<PMDL> {
-        self.0.iter().copied().find(|mdl| irp::mdl_address(mdl.cast_const()) == address)
+        self.0
+            .iter()
+            .copied()
+            .find(|mdl| irp::mdl_address(mdl.cast_const()) == address)
     }
 
     fn make(&mut self, address: *mut c_void, length: usize) -> Result<PMDL, NTSTATUS> {

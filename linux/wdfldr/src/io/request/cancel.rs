@@ -19,7 +19,9 @@ pub(crate) unsafe extern "C" fn cancel_routine(_device: PDEVICE_OBJECT, irp: PIR
     let context = irp.driver_context(REQUEST);
     irp.release_cancel_spin_lock();
     // SAFETY: `arm` stored a reference there, and since the routine is called, nobody takes it but us.
-    let Some(request) = (unsafe { Ref::<Request>::from_context(context) }) else { return };
+    let Some(request) = (unsafe { Ref::<Request>::from_context(context) }) else {
+        return;
+    };
     let Some(queue) = request.queue() else { return };
     queue::cancelled(&queue, &request);
 }
@@ -118,7 +120,10 @@ pub(super) fn unmark(call: &Call, handle: WDFREQUEST) -> Result<(), NTSTATUS> {
         _ => {
             drop(core);
             drop(queue_core);
-            call.violation(format_args!("WDFREQUEST {:#x} is not cancelable: it is {state}", handle.addr()))
+            call.violation(format_args!(
+                "WDFREQUEST {:#x} is not cancelable: it is {state}",
+                handle.addr()
+            ))
         }
     }
 }
@@ -132,12 +137,13 @@ pub(crate) fn pend_cancel(core: &mut Core) {
 /// The queue that the driver has the request from; stops a driver that does not have it.
 fn queue_of(call: &Call, request: &Ref<Request>) -> Ref<Queue> {
     let core = request.core();
-    match (&core.queue, core.state.is_drivers()) {
-        (Some(queue), true) => queue.clone(),
-        _ => {
-            let state = core.state;
-            drop(core);
-            call.violation(format_args!("WDFREQUEST {:#x} is {state}", request.header().raw_handle()))
-        }
+    if let (Some(queue), true) = (&core.queue, core.state.is_drivers()) {
+        return queue.clone();
     }
+    let state = core.state;
+    drop(core);
+    call.violation(format_args!(
+        "WDFREQUEST {:#x} is {state}, or no queue gave it to the driver",
+        request.header().raw_handle()
+    ))
 }

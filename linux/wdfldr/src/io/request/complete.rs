@@ -18,7 +18,13 @@ pub(crate) fn complete(request: &Ref<Request>, status: NTSTATUS) {
 }
 
 /// `WdfRequestComplete` and its siblings.
-pub(super) fn by_driver(call: &Call, handle: WDFREQUEST, status: NTSTATUS, information: Option<usize>, boost: i8) {
+pub(super) fn by_driver(
+    call: &Call,
+    handle: WDFREQUEST,
+    status: NTSTATUS,
+    information: Option<u64>,
+    boost: i8,
+) {
     let request = call.get::<Request>(handle);
     {
         let mut core = request.core();
@@ -50,7 +56,7 @@ fn check_information(call: &Call, request: &Ref<Request>, status: NTSTATUS) {
         _ => return,
     };
     let information = irp.information();
-    if status.cast_unsigned() < ERROR && information > room {
+    if status.cast_unsigned() < ERROR && information > room as u64 {
         call.violation(format_args!(
             "WDFREQUEST {:#x} is completed with {information} bytes of information, but its buffer has {room}",
             request.header().raw_handle()
@@ -72,10 +78,10 @@ fn finish(request: &Ref<Request>, status: NTSTATUS, boost: i8) {
         (core.device.take(), core.queue.take(), core.mdls.take())
     };
     drop(mdls);
-    if request.major == irp::CREATE {
-        if let Some(device) = &device {
-            file::create_completed(device, request.file, status);
-        }
+    if request.major == irp::CREATE
+        && let Some(device) = &device
+    {
+        file::create_completed(device, request.file, status);
     }
     irp.set_status(status);
     quarantine::complete(irp, boost);
@@ -87,5 +93,5 @@ fn finish(request: &Ref<Request>, status: NTSTATUS, boost: i8) {
 
 /// Whether two references are to the same request.
 pub(crate) fn same(one: &Ref<Request>, other: &Ref<Request>) -> bool {
-    ptr::eq::<Request>(&**one, &**other)
+    ptr::eq(ptr::from_ref::<Request>(one), ptr::from_ref::<Request>(other))
 }

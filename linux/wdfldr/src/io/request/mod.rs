@@ -75,7 +75,10 @@ pub(crate) enum State {
 impl State {
     /// Whether it is the driver's to complete, sooner or later.
     pub(crate) const fn is_drivers(self) -> bool {
-        matches!(self, Self::Driver | Self::Cancelable | Self::CancelPending | Self::CancelCalled)
+        matches!(
+            self,
+            Self::Driver | Self::Cancelable | Self::CancelPending | Self::CancelCalled
+        )
     }
 }
 
@@ -170,7 +173,11 @@ impl Request {
         };
         let attributes = device.io.config.request_attributes;
         object::create(
-            Create { globals: device.header().globals(), attributes, parent: Some(device.any()) },
+            Create {
+                globals: device.header().globals(),
+                attributes,
+                parent: Some(device.any()),
+            },
             body,
         )
     }

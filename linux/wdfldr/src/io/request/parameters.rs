@@ -7,6 +7,7 @@ use wdk_sys::{
 use super::Request;
 use crate::io::irp;
 
+#[allow(clippy::cast_possible_truncation, reason = "40 bytes")]
 const SIZE: u16 = size_of::<WDF_REQUEST_PARAMETERS>() as u16;
 const _: () = assert!(SIZE == 40);
 
