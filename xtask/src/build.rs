@@ -103,6 +103,12 @@ pub(crate) fn prepare(context: &Context, deny_warnings: bool) -> Result<(Rust, K
     Ok((rust, kits))
 }
 
+/// What a program needs of the standard library.
+///
+/// A test program always unwinds. Were other programs to abort, as the profiles say, cargo would build the standard
+/// library both ways, which takes long and confuses the two; so all programs unwind here.
+const PROGRAM_STD: &[&str] = &["-Zbuild-std=std,panic_abort,panic_unwind"];
+
 /// Builds a test of a package as a program for Windows, and returns its file.
 pub(crate) fn test_program(context: &Context, package: &str, test: &str) -> Result<PathBuf> {
     let _lock = context.paths.lock(context.progress)?;
@@ -110,13 +116,7 @@ pub(crate) fn test_program(context: &Context, package: &str, test: &str) -> Resu
         bail!("this machine has no Rust compiler for Windows targets: run `cargo xtask setup`");
     };
     let step = context.progress.step(&format!("test program {test}"));
-    // A test program unwinds. Were the profile to say otherwise, cargo would build the standard library both ways,
-    // and confuse the two.
-    let std: &[&str] = if rust.builds_std() {
-        &["-Zbuild-std=std,panic_abort,panic_unwind,test"]
-    } else {
-        &[]
-    };
+    let std = if rust.builds_std() { PROGRAM_STD } else { &[] };
     let lines = rust
         .cargo()
         .args([
@@ -135,8 +135,6 @@ pub(crate) fn test_program(context: &Context, package: &str, test: &str) -> Resu
             "json-render-diagnostics",
         ])
         .args(std)
-        // Said to cargo too: a profile that aborts gives the package's own programs, which its tests need, another
-        // standard library than the tests, and rustc refuses two in one build.
         .env("CARGO_PROFILE_RELEASE_PANIC", "unwind")
         .current_dir(&context.paths.shadow())
         .log(&context.paths.log(&format!("cargo-test-{package}")))
@@ -156,8 +154,11 @@ pub(crate) fn test_program(context: &Context, package: &str, test: &str) -> Resu
     Ok(program)
 }
 
-/// The program that one of cargo's JSON messages is about.
+/// The test program that one of cargo's JSON messages is about.
 fn executable(message: &str) -> Option<PathBuf> {
+    if !message.contains(r#""kind":["test"]"#) {
+        return None;
+    }
     let (_, rest) = message.split_once(r#""executable":""#)?;
     let (path, _) = rest.split_once('"')?;
     // What JSON escapes is not in the paths of a build folder.
@@ -258,7 +259,7 @@ impl Builder<'_> {
     }
 
     fn program(&self, step: &Step, package: &Package, exe: &str) -> Result<PathBuf> {
-        self.cargo(step, package, PROGRAM_TARGET, &["-Zbuild-std=std,panic_abort"])?;
+        self.cargo(step, package, PROGRAM_TARGET, PROGRAM_STD)?;
         let made = self
             .target_dir(PROGRAM_TARGET, self.profile)
             .join(format!("{exe}.exe"));
@@ -307,9 +308,12 @@ impl Builder<'_> {
     fn cargo(&self, step: &Step, package: &Package, triple: &str, std: &[&str]) -> Result<()> {
         let std = if self.rust.builds_std() { std } else { &[] };
         let log = self.context.paths.log(&format!("cargo-{}", package.name));
-        let lines = self
-            .rust
-            .cargo()
+        let mut cargo = self.rust.cargo();
+        if triple == PROGRAM_TARGET {
+            let profile = self.profile.name().to_uppercase();
+            cargo = cargo.env(format!("CARGO_PROFILE_{profile}_PANIC"), "unwind");
+        }
+        let lines = cargo
             .args([
                 "build",
                 "--package",
@@ -429,12 +433,12 @@ mod tests {
     #[test]
     fn the_program_of_a_test_is_read_from_cargos_messages() {
         let artifact =
-            r#"{"reason":"compiler-artifact","filenames":["/t/a.exe"],"executable":"/t/a.exe","fresh":true}"#;
+            r#"{"reason":"compiler-artifact","target":{"kind":["test"],"name":"a"},"executable":"/t/a.exe"}"#;
         assert_eq!(executable(artifact), Some(PathBuf::from("/t/a.exe")));
-        assert_eq!(
-            executable(r#"{"reason":"compiler-artifact","executable":null}"#),
-            None
-        );
+        let of_a_program = artifact.replace("test", "bin");
+        assert_eq!(executable(&of_a_program), None);
+        let checked_only = artifact.replace("\"/t/a.exe\"", "null");
+        assert_eq!(executable(&checked_only), None);
         assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
     }
 

@@ -1,8 +1,13 @@
 //! The tests that need the driver to run: each takes a session of its own, from a clean registry.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use walkdir::{DirEntry, WalkDir};
 
 use super::{
     child::Echo,
@@ -75,11 +80,12 @@ impl<'a> EndToEnd<'a> {
         driver.install(Echo::Quiet)?;
         let image = format!("{SERVICE}.sys");
         let built = self.context.paths.out().join(&image);
-        let installed = session.drive_c("windows/system32/drivers").join(&image);
+        let installed = find(&session.drive_c("windows/system32"), &image)?;
         let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         ensure!(
             read(&built)? == read(&installed)?,
-            "the installed {image} is not the one that was built"
+            "{} is not what was built",
+            installed.display()
         );
         let outcome = driver.expect(["run"], RUN, Echo::Through)?;
         driver.settle(&outcome, false)?;
@@ -128,6 +134,16 @@ impl<'a> EndToEnd<'a> {
     fn driver<'s>(&self, session: &'s Session) -> Driver<'s> {
         Driver::new(&self.context.paths, session, self.runtime.is_none())
     }
+}
+
+/// The file of this name; the INF's folder is not the same in every version of Wine.
+fn find(dir: &Path, name: &str) -> Result<PathBuf> {
+    WalkDir::new(dir)
+        .into_iter()
+        .flatten()
+        .map(DirEntry::into_path)
+        .find(|path| path.file_name().is_some_and(|found| found == name))
+        .with_context(|| format!("{name} was not copied into {}", dir.display()))
 }
 
 /// A path as programs in Wine know it: drive Z is the root.

@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -23,13 +24,18 @@ use crate::{
 };
 
 /// Raised when a prefix of an older xtask will not do.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// The registry's files.
 const HIVES: [&str; 3] = ["system.reg", "user.reg", "userdef.reg"];
 
-/// Folders of drive C in which an installation leaves files, and the extensions that they have.
-const INSTALLED: [(&str, &str); 2] = [("windows/system32/drivers", "sys"), ("windows/inf", "inf")];
+/// Folders of drive C in which an installation leaves files, and the extensions that they have. The last one is where
+/// an INF's DIRID 13 leads: Wine has no driver store.
+const INSTALLED: [(&str, &str); 3] = [
+    ("windows/system32/drivers", "sys"),
+    ("windows/inf", "inf"),
+    ("windows/system32/unknown", "sys"),
+];
 
 /// Where [`CRASH_SCRIPT`] writes, on drive C.
 const CRASH_FILE: &str = "windows/temp/qwi-crash.txt";
@@ -126,9 +132,7 @@ impl Prefix {
         let kernel = self.drive_c("windows/system32/ntoskrnl.exe");
         kernel.is_file()
             && HIVES.iter().all(|hive| self.pristine.join(hive).is_file())
-            && INSTALLED
-                .iter()
-                .all(|(dir, _)| self.drive_c(dir).is_dir() && self.list_file(dir).is_file())
+            && INSTALLED.iter().all(|(dir, _)| self.list_file(dir).is_file())
     }
 
     fn make(&self) -> Result<()> {
@@ -192,10 +196,13 @@ impl Prefix {
         self.forget_crashes()
     }
 
-    /// The names of the files with this extension in a folder of drive C.
+    /// The names of the files with this extension in a folder of drive C, which need not exist.
     fn names(&self, dir: &str, extension: &str) -> Result<BTreeSet<String>> {
         let dir = self.drive_c(dir);
-        let entries = fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()))?;
+        let entries = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            entries => entries.with_context(|| format!("cannot list {}", dir.display()))?,
+        };
         let names = entries.flatten().map(|entry| entry.path()).filter(|path| {
             path.extension()
                 .is_some_and(|found| found.eq_ignore_ascii_case(extension))
@@ -220,7 +227,7 @@ impl Prefix {
     pub(crate) fn forget_crashes(&self) -> Result<()> {
         let file = self.drive_c(CRASH_FILE);
         match fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("cannot remove {}", file.display()))
             }
             _ => Ok(()),
