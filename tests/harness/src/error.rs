@@ -45,6 +45,8 @@ pub enum Error {
         /// The driver's.
         driver: u32,
     },
+    /// The command line makes no sense.
+    Usage(String),
     /// There is no INF at this path.
     NoInf(PathBuf),
     /// A call of the system failed.
@@ -106,6 +108,7 @@ impl Error {
             },
             Self::Unverified(_) => "the system's log (setupapi.dev.log, the kernel debugger) says why".into(),
             Self::RestartNeeded(_) => "restart the machine".into(),
+            Self::Usage(_) => "`--help` says what can be asked".into(),
             Self::NotSupported(_) => return None,
         })
     }
@@ -114,6 +117,7 @@ impl Error {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
+            Self::Usage(_) => 2,
             Self::NotInstalled => 3,
             Self::Refused { .. } => 4,
             Self::AccessDenied { .. } => 5,
@@ -168,7 +172,7 @@ impl fmt::Display for Error {
             }
             Self::NoInf(path) => write!(f, "there is no INF at {}", path.display()),
             Self::System { call, error } => write!(f, "{call}: {error}"),
-            Self::Unverified(what) | Self::NotSupported(what) => f.write_str(what),
+            Self::Usage(what) | Self::Unverified(what) | Self::NotSupported(what) => f.write_str(what),
             Self::RestartNeeded(what) => write!(f, "{what}: done, but Windows wants a restart"),
         }
     }

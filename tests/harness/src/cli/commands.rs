@@ -12,7 +12,6 @@ use queued_work_item_harness::{
     Client, Error, NtStatus, SERVICE,
     client::CloseMode,
     device::Access,
-    status::Win32Error,
     windows::{Installed, devices, elevation, install, interface, service},
 };
 use queued_work_item_ioctl::{Enqueue, LogEntry, StatisticsReply, WaitReply};
@@ -259,18 +258,15 @@ fn items(count: u64) -> String {
 }
 
 fn payload(item: &Item) -> Result<Vec<u8>, Error> {
-    const BAD: Error = Error::System {
-        call: "the payload is not pairs of hexadecimal digits",
-        error: Win32Error(87),
-    };
+    let bad = || Error::Usage("the payload is not pairs of hexadecimal digits".into());
     if !item.hex {
         return Ok(item.payload.clone().into_bytes());
     }
     if !item.payload.is_ascii() || !item.payload.len().is_multiple_of(2) {
-        return Err(BAD);
+        return Err(bad());
     }
     (0..item.payload.len())
         .step_by(2)
-        .map(|at| u8::from_str_radix(&item.payload[at..at + 2], 16).map_err(|_| BAD))
+        .map(|at| u8::from_str_radix(&item.payload[at..at + 2], 16).map_err(|_| bad()))
         .collect()
 }

@@ -5,7 +5,7 @@ use queued_work_item_ioctl::{Enqueue, WaitReply};
 use super::{Context, Failure, check, check_eq, context::refused, order::enqueue};
 use crate::{
     Client, NtStatus,
-    client::Pending,
+    client::{CloseMode, Pending},
     device::Access,
     ledger::{Expected, Ledger},
     payload::ItemId,
@@ -32,7 +32,7 @@ pub(super) fn w24_handle_without_write_access(context: &Context<'_>) -> Result<(
     refused(reader.enqueue(&item, &[]), due, "ENQUEUE")?;
     refused(reader.enqueue_and_wait(&item, &[]), due, "ENQUEUE_AND_WAIT")?;
     refused(reader.flush(), due, "FLUSH")?;
-    refused(reader.close(crate::client::CloseMode::Cancel), due, "CLOSE")?;
+    refused(reader.close(CloseMode::Cancel), due, "CLOSE")?;
     refused(reader.gate(), due, "GATE")?;
     refused(reader.release(), due, "RELEASE")?;
     check_eq!(client.statistics()?.accepted, 0, "items accepted");
@@ -88,6 +88,34 @@ pub(super) fn w24_gate_opens_with_its_handle(context: &Context<'_>) -> Result<()
         "items were lost with the handle: {counters:?}"
     );
     context.settle(&client, &ledger)
+}
+
+pub(super) fn w24_gate_outlives_its_instance(context: &Context<'_>) -> Result<(), Failure> {
+    let client = context.without_instance()?;
+    let mut ledger = Ledger::new();
+    context.step("gate, then configure");
+    client.gate()?;
+    client.configure(8, 64)?;
+    for index in 0..4 {
+        enqueue(context, &client, &mut ledger, index, 64)?;
+    }
+    context.statistics_until(&client, "one item stands at the gate", |counters| {
+        counters.queued == 3
+    })?;
+    check_eq!(client.statistics()?.executed, 0, "items executed under the gate");
+    context.step("release");
+    client.release()?;
+    context.settle(&client, &ledger)?;
+
+    context.step("gate a closed instance, configure, close, configure");
+    client.gate()?;
+    client.configure(8, 64)?;
+    client.close(CloseMode::Drain)?;
+    client.configure(8, 64)?;
+    check_eq!(client.statistics()?.gated, 1, "the gate");
+    client.release()?;
+    check_eq!(client.statistics()?.gated, 0, "the gate");
+    context.settle(&client, &Ledger::new())
 }
 
 pub(super) fn w24_handle_closed_while_waiting(context: &Context<'_>) -> Result<(), Failure> {

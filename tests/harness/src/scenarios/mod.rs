@@ -111,6 +111,8 @@ scenarios! {
         "two handles share the instance; closing one leaves the other";
     handles::w24_gate_opens_with_its_handle,
         "the gate opens by itself when the handle that closed it is closed";
+    handles::w24_gate_outlives_its_instance,
+        "a gate closed before configure holds the new instance's items, and stays closed over a close";
     handles::w24_handle_closed_while_waiting,
         "a handle closed under a waiting request: it is cancelled, its item still runs, once";
     handles::w24_cancelled_wait,

@@ -35,7 +35,7 @@ impl Lie {
             lies.push(Self::LogIsShort);
         }
         let refusals = ["w05", "w06", "w13_cancelling", "w13_surprise", "w24"];
-        let accepted_throughout = ["w24_two_handles", "w24_gate_opens"];
+        let accepted_throughout = ["w24_two_handles", "w24_gate"];
         if refusals.iter().any(|prefix| id.starts_with(prefix))
             && !accepted_throughout.iter().any(|prefix| id.starts_with(prefix))
         {
