@@ -1,6 +1,6 @@
 //! Links `wdfldr.sys` and generates what depends on the function table's numbering.
 //!
-//! wdk-build's binary configuration is not used: it makes a client with an entry stub, and this *is* WdfLdr.
+//! wdk-build's binary configuration is not used: it makes a client with an entry stub, and this *is* `WdfLdr`.
 //! Imports need no library: `src/nt/ffi.rs` names its DLLs (raw-dylib). wdk-sys asks for the kits' libraries
 //! nevertheless; `cargo xtask build` says in `QWI_KITS_LIB` and `QWI_KITS_WDF_LIB` where they are, and nothing of them is linked.
 
@@ -58,7 +58,9 @@ fn function_names(folder: &Path) -> Vec<String> {
         for token in text.split(',').flat_map(|part| part.split(['{', '}', '\n'])) {
             let token = token.split("//").next().unwrap_or_default();
             let (left, right) = token.split_once('=').map_or((token, None), |(l, r)| (l, Some(r)));
-            let Some(name) = left.trim().strip_suffix("TableIndex") else { continue };
+            let Some(name) = left.trim().strip_suffix("TableIndex") else {
+                continue;
+            };
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
                 continue;
             }
@@ -71,7 +73,11 @@ fn function_names(folder: &Path) -> Vec<String> {
     }
     found.sort();
     found.dedup();
-    assert!(!found.is_empty(), "no header under {} declares _WDFFUNCENUM", folder.display());
+    assert!(
+        !found.is_empty(),
+        "no header under {} declares _WDFFUNCENUM",
+        folder.display()
+    );
     for (expected, (index, name)) in found.iter().enumerate() {
         assert_eq!(expected, *index, "_WDFFUNCENUM has a hole or a double at {name}");
     }

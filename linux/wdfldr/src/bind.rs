@@ -58,7 +58,7 @@ fn component_name<'a>(pointer: *const u16) -> &'a [u16] {
     }
     let mut length = 0;
     // SAFETY: a zero-terminated string by contract of the entry stub; it is read up to its zero.
-    while unsafe { pointer.add(length).read() } != 0 {
+    while unsafe { pointer.wrapping_add(length).read() } != 0 {
         length += 1;
     }
     // SAFETY: just measured.
@@ -83,14 +83,23 @@ pub extern "C" fn WdfVersionBind(
     component_globals: *mut PWDF_DRIVER_GLOBALS,
 ) -> NTSTATUS {
     let (Some(bind), Some(path)) = (call::read(info), call::read(registry_path.cast_const())) else {
-        return refuse(format_args!("no bind information or registry path"), status::INVALID_PARAMETER);
+        return refuse(
+            format_args!("no bind information or registry path"),
+            status::INVALID_PARAMETER,
+        );
     };
     if bind.size as usize != size_of::<BindInfo>() {
-        return refuse(format_args!("WDF_BIND_INFO has {} bytes", bind.size), status::INFO_LENGTH_MISMATCH);
+        return refuse(
+            format_args!("WDF_BIND_INFO has {} bytes", bind.size),
+            status::INFO_LENGTH_MISMATCH,
+        );
     }
     let component = component_name(bind.component);
     if !component.iter().copied().eq("KmdfLibrary".encode_utf16()) {
-        return refuse(format_args!("component {}", Show(component)), status::OBJECT_NAME_NOT_FOUND);
+        return refuse(
+            format_args!("component {}", Show(component)),
+            status::OBJECT_NAME_NOT_FOUND,
+        );
     }
     let Version { major, minor, .. } = bind.version;
     if major != MAJOR || minor > MINOR {
@@ -107,17 +116,26 @@ pub extern "C" fn WdfVersionBind(
         );
     }
     if bind.function_table.is_null() || component_globals.is_null() {
-        return refuse(format_args!("nowhere to put the function table"), status::INVALID_PARAMETER);
+        return refuse(
+            format_args!("nowhere to put the function table"),
+            status::INVALID_PARAMETER,
+        );
     }
 
     if !crate::nt::teb::initialize() {
-        return refuse(format_args!("no TLS slot for the IRQL of threads"), status::INSUFFICIENT_RESOURCES);
+        return refuse(
+            format_args!("no TLS slot for the IRQL of threads"),
+            status::INSUFFICIENT_RESOURCES,
+        );
     }
     pin();
     let globals = Globals::bind(driver_object, &path, minor);
     if let Err(status) = imports::patch(globals) {
         globals.unbind();
-        return refuse(format_args!("the imports of {} cannot be patched", globals.name()), status);
+        return refuse(
+            format_args!("the imports of {} cannot be patched", globals.name()),
+            status,
+        );
     }
     if count == table::COUNT {
         call::write(bind.function_table, table::address());
@@ -141,7 +159,10 @@ pub extern "C" fn WdfVersionUnbind(
     globals: PWDF_DRIVER_GLOBALS,
 ) -> NTSTATUS {
     let Some(globals) = Globals::from_public(globals) else {
-        return refuse(format_args!("unbind with unknown driver globals"), status::INVALID_PARAMETER);
+        return refuse(
+            format_args!("unbind with unknown driver globals"),
+            status::INVALID_PARAMETER,
+        );
     };
     let name = globals.name();
     // A driver whose DriverEntry failed after WdfDriverCreate has not been unloaded by its callback.
@@ -179,7 +200,10 @@ pub extern "C" fn WdfVersionBindClass(
     _globals: PWDF_DRIVER_GLOBALS,
     _class: *mut c_void,
 ) -> NTSTATUS {
-    refuse(format_args!("class extensions are not served"), status::NOT_SUPPORTED)
+    refuse(
+        format_args!("class extensions are not served"),
+        status::NOT_SUPPORTED,
+    )
 }
 
 /// Class extensions are not served, so there is none to let go.
@@ -208,6 +232,9 @@ fn pin() {
     // SAFETY: the base of a loaded module; a null base is refused.
     let status = unsafe { ffi::LdrAddRefDll(PIN, base) };
     if !crate::nt::success(status) {
-        log!("pinning failed with 0x{:08x}: unloading while callbacks return may fault", status.cast_unsigned());
+        log!(
+            "pinning failed with 0x{:08x}: unloading while callbacks return may fault",
+            status.cast_unsigned()
+        );
     }
 }

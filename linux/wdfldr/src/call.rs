@@ -66,14 +66,23 @@ impl Call {
 
     /// As [`Call::get`], where null is allowed.
     pub(crate) fn get_optional<T: Kind>(&self, handle: *mut impl Sized) -> Option<Ref<T>> {
-        if handle.is_null() { None } else { Some(self.get(handle)) }
+        if handle.is_null() {
+            None
+        } else {
+            Some(self.get(handle))
+        }
     }
 
     /// The driver's WDFDRIVER; stops a driver that has not created it yet.
     pub(crate) fn driver(&self) -> AnyRef {
         match self.globals.root() {
             Some(driver) => driver,
-            None => stop!(self.globals, Contract, "{} called before WdfDriverCreate", self.name),
+            None => stop!(
+                self.globals,
+                Contract,
+                "{} called before WdfDriverCreate",
+                self.name
+            ),
         }
     }
 
@@ -88,6 +97,7 @@ impl Call {
     }
 
     /// Runs the body of a function that returns a status.
+    #[allow(clippy::unused_self, reason = "reads as what it is: a part of this call")]
     pub(crate) fn run(&self, body: impl FnOnce() -> Result<(), NTSTATUS>) -> NTSTATUS {
         nt::to_status(body())
     }
@@ -108,7 +118,12 @@ impl Call {
         let size: u32 = read(pointer.cast()).ok_or(status::INVALID_PARAMETER)?;
         let size = size as usize;
         if size != size_of::<T>() && !older.contains(&size) {
-            log!("{}: {}: Size is {size}, {} is expected", self.globals.name(), self.name, size_of::<T>());
+            log!(
+                "{}: {}: Size is {size}, {} is expected",
+                self.globals.name(),
+                self.name,
+                size_of::<T>()
+            );
             return Err(status::INFO_LENGTH_MISMATCH);
         }
         let mut value = MaybeUninit::<T>::zeroed();
@@ -122,6 +137,7 @@ impl Call {
     ///
     /// # Errors
     /// See [`attributes::check`].
+    #[allow(clippy::unused_self, reason = "reads as what it is: a part of this call")]
     pub(crate) fn attributes(&self, pointer: *const WDF_OBJECT_ATTRIBUTES) -> Result<Attributes, NTSTATUS> {
         attributes::check(pointer)
     }
@@ -134,7 +150,11 @@ impl Call {
     /// The parent that the attributes name.
     pub(crate) fn parent(&self, attributes: &Attributes) -> Option<AnyRef> {
         let handle = core::ptr::without_provenance_mut::<c_void>(attributes.parent);
-        if handle.is_null() { None } else { Some(self.any_named(handle, "parent object")) }
+        if handle.is_null() {
+            None
+        } else {
+            Some(self.any_named(handle, "parent object"))
+        }
     }
 
     /// Creates an object under a parent.
@@ -147,7 +167,14 @@ impl Call {
         parent: &AnyRef,
         body: T,
     ) -> Result<Ref<T>, NTSTATUS> {
-        object::create(Create { globals: self.globals, attributes, parent: Some(parent) }, body)
+        object::create(
+            Create {
+                globals: self.globals,
+                attributes,
+                parent: Some(parent),
+            },
+            body,
+        )
     }
 
     /// Counts one allocation that the framework makes on the driver's behalf; an injected failure strikes here.
@@ -155,7 +182,11 @@ impl Call {
     /// # Errors
     /// STATUS_INSUFFICIENT_RESOURCES.
     pub(crate) fn may_allocate(&self) -> Result<(), NTSTATUS> {
-        if self.globals.pool().may_allocate() { Ok(()) } else { Err(status::INSUFFICIENT_RESOURCES) }
+        if self.globals.pool().may_allocate() {
+            Ok(())
+        } else {
+            Err(status::INSUFFICIENT_RESOURCES)
+        }
     }
 
     /// Stops the driver for a broken rule of this function.

@@ -34,7 +34,9 @@ impl Collection {
 
     fn handle_at(&self, index: Option<usize>) -> WDFOBJECT {
         let items = self.0.lock();
-        index.and_then(|index| items.get(index)).map_or(core::ptr::null_mut(), |item| item.handle())
+        index
+            .and_then(|index| items.get(index))
+            .map_or(core::ptr::null_mut(), |item| item.handle())
     }
 }
 

@@ -1,9 +1,9 @@
 //! WDFDRIVER, and the WDM routines that the runtime puts into the driver object.
 
 use wdk_sys::{
-    BOOLEAN, NTSTATUS, PCUNICODE_STRING, PDEVICE_OBJECT, PDRIVER_OBJECT, PIRP, PWDF_DRIVER_CONFIG,
-    PWDF_DRIVER_VERSION_AVAILABLE_PARAMS, PWDF_OBJECT_ATTRIBUTES, PWSTR, WDF_DRIVER_CONFIG, WDFDRIVER, WDFKEY,
-    WDFSTRING, ACCESS_MASK, _WDF_DRIVER_INIT_FLAGS,
+    _WDF_DRIVER_INIT_FLAGS, ACCESS_MASK, BOOLEAN, NTSTATUS, PCUNICODE_STRING, PDEVICE_OBJECT, PDRIVER_OBJECT,
+    PIRP, PWDF_DRIVER_CONFIG, PWDF_DRIVER_VERSION_AVAILABLE_PARAMS, PWDF_OBJECT_ATTRIBUTES, PWSTR,
+    WDF_DRIVER_CONFIG, WDFDRIVER, WDFKEY, WDFSTRING,
 };
 
 use crate::call::{self, callback, wdf};
@@ -160,8 +160,12 @@ fn install(driver_object: PDRIVER_OBJECT, config: &WDF_DRIVER_CONFIG, non_pnp: b
 
 /// `DriverUnload`: the entry stub calls it before it unbinds.
 unsafe extern "C" fn unload(driver_object: PDRIVER_OBJECT) {
-    let Some(globals) = Globals::of_driver_object(driver_object) else { return };
-    let Some(driver) = globals.root().and_then(object::AnyRef::downcast::<Driver>) else { return };
+    let Some(globals) = Globals::of_driver_object(driver_object) else {
+        return;
+    };
+    let Some(driver) = globals.root().and_then(object::AnyRef::downcast::<Driver>) else {
+        return;
+    };
     if let Some(unload) = driver.config.EvtDriverUnload {
         callback!("EvtDriverUnload", unload(driver.header().handle()));
     }
@@ -193,7 +197,11 @@ fn dispatch_io(device: &Ref<Device>, major: u8, irp: PIRP) -> NTSTATUS {
 
 /// The device is gone: what undoes an open still succeeds.
 fn without_device(major: u8, irp: PIRP) -> NTSTATUS {
-    let answer = if matches!(major, CLOSE | CLEANUP) { status::SUCCESS } else { status::NO_SUCH_DEVICE };
+    let answer = if matches!(major, CLOSE | CLEANUP) {
+        status::SUCCESS
+    } else {
+        status::NO_SUCH_DEVICE
+    };
     nt_irp::complete(irp, answer, 0)
 }
 

@@ -41,7 +41,11 @@ static BOUND: Lock<Vec<&'static Globals>> = Lock::new(Vec::new());
 
 impl Globals {
     /// Registers a driver that is being bound.
-    pub(crate) fn bind(driver_object: PDRIVER_OBJECT, registry_path: &UNICODE_STRING, minor: u32) -> &'static Self {
+    pub(crate) fn bind(
+        driver_object: PDRIVER_OBJECT,
+        registry_path: &UNICODE_STRING,
+        minor: u32,
+    ) -> &'static Self {
         let registry_path = Utf16::new(crate::nt::string::units(registry_path));
         let name = service_name(registry_path.units());
         let mut public = WDF_DRIVER_GLOBALS {
@@ -80,7 +84,10 @@ impl Globals {
         let candidate = public.cast::<Self>().cast_const();
         let last = LAST.load(Ordering::Acquire);
         if !core::ptr::eq(last, candidate) {
-            BOUND.lock().iter().find(|bound| core::ptr::eq(**bound, candidate))?;
+            BOUND
+                .lock()
+                .iter()
+                .find(|bound| core::ptr::eq(**bound, candidate))?;
             LAST.store(candidate.cast_mut(), Ordering::Release);
         }
         // SAFETY: it is in the list of bound drivers, whose structures are never freed.
@@ -107,13 +114,17 @@ impl Globals {
     fn contains(&self, address: usize) -> bool {
         let driver = self.driver_object();
         // SAFETY: the driver object lives while the driver is bound.
-        let (start, size) = unsafe { ((*driver).DriverStart, (*driver).DriverSize) };
-        address.wrapping_sub(start.addr()) < size as usize
+        let driver = unsafe { &*driver };
+        address.wrapping_sub(driver.DriverStart.addr()) < driver.DriverSize as usize
     }
 
     /// The driver of this driver object.
     pub(crate) fn of_driver_object(driver: PDRIVER_OBJECT) -> Option<&'static Self> {
-        BOUND.lock().iter().find(|bound| core::ptr::eq(bound.driver_object(), driver)).copied()
+        BOUND
+            .lock()
+            .iter()
+            .find(|bound| core::ptr::eq(bound.driver_object(), driver))
+            .copied()
     }
 
     /// The pointer that the driver gets.
@@ -178,7 +189,10 @@ impl Globals {
 
     /// How many objects of each type live.
     pub(crate) fn live_objects(&self) -> impl Iterator<Item = (&'static str, i64)> {
-        Type::NAMES.iter().zip(&self.objects).map(|(name, count)| (*name, count.load(Ordering::Relaxed)))
+        Type::NAMES
+            .iter()
+            .zip(&self.objects)
+            .map(|(name, count)| (*name, count.load(Ordering::Relaxed)))
     }
 
     pub(crate) fn objects_created_count(&self) -> u64 {
@@ -191,8 +205,13 @@ static LAST: AtomicPtr<Globals> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The last component of the service's key.
 fn service_name(path: &[u16]) -> String {
-    let start = path.iter().rposition(|unit| *unit == u16::from(b'\\')).map_or(0, |at| at + 1);
-    char::decode_utf16(path[start..].iter().copied()).map(|unit| unit.unwrap_or('?')).collect()
+    let start = path
+        .iter()
+        .rposition(|unit| *unit == u16::from(b'\\'))
+        .map_or(0, |at| at + 1);
+    char::decode_utf16(path[start..].iter().copied())
+        .map(|unit| unit.unwrap_or('?'))
+        .collect()
 }
 
 /// The default pool tag: the name's first four characters, as KMDF.

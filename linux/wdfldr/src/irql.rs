@@ -17,17 +17,26 @@ pub(crate) const DISPATCH: u8 = 2;
 const IRQL_MASK: usize = 0xff;
 const LOCK_UNIT: usize = 0x100;
 
+#[allow(clippy::cast_possible_truncation, reason = "the mask is eight bits")]
+const fn level(word: usize) -> u8 {
+    (word & IRQL_MASK) as u8
+}
+
 /// The running thread's IRQL.
 pub(crate) fn current() -> u8 {
-    (teb::word() & IRQL_MASK) as u8
+    level(teb::word())
 }
 
 /// Raises the IRQL and gives the former one. Stops the driver if that would lower it.
 pub(crate) fn raise(function: &str, new: u8) -> u8 {
     let word = teb::word();
-    let old = (word & IRQL_MASK) as u8;
+    let old = level(word);
     if new < old {
-        halt(anonymous(), Code::Irql, format_args!("{function} asks for IRQL {new}, which is lower than {old}"));
+        halt(
+            anonymous(),
+            Code::Irql,
+            format_args!("{function} asks for IRQL {new}, which is lower than {old}"),
+        );
     }
     teb::set_word(word & !IRQL_MASK | usize::from(new));
     old
@@ -36,16 +45,22 @@ pub(crate) fn raise(function: &str, new: u8) -> u8 {
 /// Lowers the IRQL. Stops the driver if that would raise it, or drop below DISPATCH_LEVEL under a spin lock.
 pub(crate) fn lower(function: &str, new: u8) {
     let word = teb::word();
-    let old = (word & IRQL_MASK) as u8;
+    let old = level(word);
     if new > old {
-        halt(anonymous(), Code::Irql, format_args!("{function} lowers the IRQL to {new}, but it is {old}"));
+        halt(
+            anonymous(),
+            Code::Irql,
+            format_args!("{function} lowers the IRQL to {new}, but it is {old}"),
+        );
     }
     if new < DISPATCH && word >= LOCK_UNIT {
         let held = word / LOCK_UNIT;
         halt(
             anonymous(),
             Code::Irql,
-            format_args!("{function} lowers the IRQL to {new} while {held} spin lock(s) are held: release order"),
+            format_args!(
+                "{function} lowers the IRQL to {new} while {held} spin lock(s) are held: release order"
+            ),
         );
     }
     teb::set_word(word & !IRQL_MASK | usize::from(new));

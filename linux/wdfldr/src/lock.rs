@@ -28,7 +28,9 @@ pub(crate) fn acquire_word(function: &str, word: &AtomicUsize) {
             halt(
                 anonymous(),
                 Code::Lock,
-                format_args!("{function}: spin lock {word:p} is held by this thread already: it would wait for itself"),
+                format_args!(
+                    "{function}: spin lock {word:p} is held by this thread already: it would wait for itself"
+                ),
             );
         }
         if spins < SPINS {
@@ -66,7 +68,11 @@ impl Kind for SpinLock {
 
     fn dispose(this: &Ref<Self>) {
         if this.owner.load(Ordering::Relaxed) != 0 {
-            stop!(this.header().globals(), Lock, "a WDFSPINLOCK is deleted while it is held");
+            stop!(
+                this.header().globals(),
+                Lock,
+                "a WDFSPINLOCK is deleted while it is held"
+            );
         }
     }
 }
@@ -83,14 +89,20 @@ impl Kind for WaitLock {
 
     fn dispose(this: &Ref<Self>) {
         if this.owner.load(Ordering::Relaxed) != 0 {
-            stop!(this.header().globals(), Lock, "a WDFWAITLOCK is deleted while it is held");
+            stop!(
+                this.header().globals(),
+                Lock,
+                "a WDFWAITLOCK is deleted while it is held"
+            );
         }
     }
 }
 
 impl WaitLock {
     fn try_acquire(&self) -> bool {
-        self.state.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.state
+            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Waits until the lock is taken or the deadline (see [`time::now`]) has passed.

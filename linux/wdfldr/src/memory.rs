@@ -46,7 +46,9 @@ impl Drop for Memory {
     fn drop(&mut self) {
         let buffer = *self.buffer.lock();
         if let Some(globals) = self.owner {
-            globals.pool().free(globals, "deletion of a WDFMEMORY", buffer.address, 0);
+            globals
+                .pool()
+                .free(globals, "deletion of a WDFMEMORY", buffer.address, 0);
         }
     }
 }
@@ -80,7 +82,12 @@ impl Memory {
 
     /// Memory that belongs to somebody else, who outlives the object: a request's buffers.
     pub(crate) fn around(address: *mut c_void, size: usize, writable: bool) -> Self {
-        Self { buffer: Lock::new(Buffer { address, size }), owner: None, assignable: false, writable }
+        Self {
+            buffer: Lock::new(Buffer { address, size }),
+            owner: None,
+            assignable: false,
+            writable,
+        }
     }
 
     /// Address and length.
@@ -112,11 +119,22 @@ pub(crate) fn create(
     parent: &AnyRef,
     body: impl FnOnce() -> Result<Memory, NTSTATUS>,
 ) -> Result<Ref<Memory>, NTSTATUS> {
-    object::create_with(Create { globals, attributes, parent: Some(parent) }, |_| body())
+    object::create_with(
+        Create {
+            globals,
+            attributes,
+            parent: Some(parent),
+        },
+        |_| body(),
+    )
 }
 
 /// The checks on IRQL and attributes that all creations share.
-fn begin(call: &Call, attributes: PWDF_OBJECT_ATTRIBUTES, pool_type: POOL_TYPE) -> Result<Attributes, NTSTATUS> {
+fn begin(
+    call: &Call,
+    attributes: PWDF_OBJECT_ATTRIBUTES,
+    pool_type: POOL_TYPE,
+) -> Result<Attributes, NTSTATUS> {
     if pool_type & PAGED != 0 {
         call.passive();
     } else {

@@ -76,7 +76,9 @@ impl Pool {
         // SAFETY: any size, type and tag may be asked for.
         let block = unsafe { ffi::ExAllocatePoolWithTag(pool_type, size, tag) };
         if !block.is_null() {
-            self.shard(block.addr()).lock().insert(block.addr(), Block { tag, size });
+            self.shard(block.addr())
+                .lock()
+                .insert(block.addr(), Block { tag, size });
             let bytes = self.bytes.fetch_add(size as u64, Ordering::Relaxed) + size as u64;
             self.peak.fetch_max(bytes, Ordering::Relaxed);
         }
@@ -115,7 +117,12 @@ impl Pool {
         }
         let mut total = Leaks::default();
         for (tag, sum) in by_tag {
-            crate::nt::print::log!("leak {name}: pool tag '{}': {} blocks {} bytes", Tag(tag), sum.blocks, sum.bytes);
+            crate::nt::print::log!(
+                "leak {name}: pool tag '{}': {} blocks {} bytes",
+                Tag(tag),
+                sum.blocks,
+                sum.bytes
+            );
             total.blocks += sum.blocks;
             total.bytes += sum.bytes;
         }

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use wdk_sys::{
     ACCESS_MASK, HANDLE, NTSTATUS, PCUNICODE_STRING, POOL_TYPE, PULONG, PUNICODE_STRING, PUSHORT, PVOID,
-    PWDF_OBJECT_ATTRIBUTES, PWDFMEMORY_OFFSET, ULONG, UNICODE_STRING, WDFCOLLECTION, WDFKEY, WDFMEMORY, WDFSTRING,
+    PWDF_OBJECT_ATTRIBUTES, PWDFMEMORY_OFFSET, ULONG, UNICODE_STRING, WDFCOLLECTION, WDFKEY, WDFMEMORY,
+    WDFSTRING,
 };
 
 use crate::call::{self, Call, bytes, wdf};
@@ -34,10 +35,20 @@ fn name_of(name: PCUNICODE_STRING) -> Result<UNICODE_STRING, NTSTATUS> {
 }
 
 /// Makes the WDFKEY of an opened key.
-fn give(call: &Call, opened: Key, attributes: PWDF_OBJECT_ATTRIBUTES, key: *mut WDFKEY) -> Result<(), NTSTATUS> {
+fn give(
+    call: &Call,
+    opened: Key,
+    attributes: PWDF_OBJECT_ATTRIBUTES,
+    key: *mut WDFKEY,
+) -> Result<(), NTSTATUS> {
     let attributes = call.attributes(attributes)?;
     let parent = call.parent_or_driver(&attributes);
-    call::write(key, call.create(attributes, &parent, WdfKey(opened))?.header().handle());
+    call::write(
+        key,
+        call.create(attributes, &parent, WdfKey(opened))?
+            .header()
+            .handle(),
+    );
     Ok(())
 }
 
@@ -60,11 +71,17 @@ pub(crate) fn create_key(
 /// The value, if it is of this type.
 fn typed(key: &Ref<WdfKey>, name: PCUNICODE_STRING, wanted: u32) -> Result<Vec<u8>, NTSTATUS> {
     let (kind, data) = key.0.query(name_of(name)?)?;
-    if kind == wanted { Ok(data) } else { Err(status::OBJECT_TYPE_MISMATCH) }
+    if kind == wanted {
+        Ok(data)
+    } else {
+        Err(status::OBJECT_TYPE_MISMATCH)
+    }
 }
 
 fn to_units(data: &[u8]) -> Vec<u16> {
-    data.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
+    data.chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .collect()
 }
 
 /// A REG_SZ's characters, without the terminating zero.

@@ -47,7 +47,11 @@ impl Runner {
     pub(crate) fn new<T: Runs>(handle: usize) -> Result<Self, NTSTATUS> {
         // The context is the handle, not an address: a run that comes too late finds no object.
         let work = Work::new(start::<T>, core::ptr::without_provenance_mut(handle))?;
-        Ok(Self { state: Lock::new(State::default()), idle: Event::new(true), work })
+        Ok(Self {
+            state: Lock::new(State::default()),
+            idle: Event::new(true),
+            work,
+        })
     }
 
     /// Queues it; false if it was queued already (then that run serves both) or is being deleted.
@@ -125,7 +129,12 @@ impl Runner {
 }
 
 unsafe extern "C" fn start<T: Runs>(_instance: *mut c_void, context: *mut c_void, _work: *mut c_void) {
-    let Some(object) = AnyRef::from_handle(context.addr()).ok().and_then(AnyRef::downcast::<T>) else { return };
+    let Some(object) = AnyRef::from_handle(context.addr())
+        .ok()
+        .and_then(AnyRef::downcast::<T>)
+    else {
+        return;
+    };
     if !object.runner().begin() {
         return;
     }

@@ -100,5 +100,9 @@ pub(crate) const fn name(index: usize) -> &'static str {
 /// Stands at an index whose function the runtime does not have.
 extern "C" fn absent<const INDEX: usize>(globals: PWDF_DRIVER_GLOBALS) -> ! {
     let driver = Globals::from_public(globals).map_or_else(crate::stop::anonymous, Globals::name);
-    halt(driver, Code::Absent, format_args!("{} (index {INDEX}) is not in this KMDF runtime", name(INDEX)))
+    halt(
+        driver,
+        Code::Absent,
+        format_args!("{} (index {INDEX}) is not in this KMDF runtime", name(INDEX)),
+    )
 }

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use core::ffi::c_void;
 
 use wdk_sys::{
-    _WDF_EXECUTION_LEVEL, BOOLEAN, LONGLONG, NTSTATUS, PFN_WDF_TIMER, PWDF_OBJECT_ATTRIBUTES, PWDF_TIMER_CONFIG, WDFOBJECT, WDFTIMER,
+    _WDF_EXECUTION_LEVEL, BOOLEAN, LONGLONG, NTSTATUS, PFN_WDF_TIMER, PWDF_OBJECT_ATTRIBUTES,
+    PWDF_TIMER_CONFIG, WDFOBJECT, WDFTIMER,
 };
 
 use crate::call::{self, callback, wdf};
@@ -25,7 +26,7 @@ pub(crate) struct Timer {
     state: Lock<State>,
     /// Set while no callback runs.
     quiet: Event,
-    timer: PoolTimer,
+    pool: PoolTimer,
     callback: PFN_WDF_TIMER,
     serialization: Serialization,
     period: u32,
@@ -66,14 +67,14 @@ impl Timer {
         }
         let was = state.due.replace(time::now() + relative).is_some();
         // Under the lock, so that a concurrent stop comes before or after both.
-        self.timer.set(-relative, self.period);
+        self.pool.set(-relative, self.period);
         was
     }
 
     /// Stops it; answers whether it was started.
     fn stop(&self) -> bool {
         let mut state = self.state.lock();
-        self.timer.cancel();
+        self.pool.cancel();
         state.due.take().is_some()
     }
 
@@ -88,7 +89,7 @@ impl Timer {
         let early = due - time::now();
         if early > MILLISECOND {
             // This is the echo of an earlier start; the pool must be told again, since it disarmed itself.
-            self.timer.set(-early, self.period);
+            self.pool.set(-early, self.period);
             return false;
         }
         state.due = (self.period != 0).then(|| due + i64::from(self.period) * MILLISECOND);
@@ -109,13 +110,24 @@ impl Timer {
 }
 
 unsafe extern "C" fn fire(_instance: *mut c_void, context: *mut c_void, _timer: *mut c_void) {
-    let Some(timer) = AnyRef::from_handle(context.addr()).ok().and_then(AnyRef::downcast::<Timer>) else { return };
+    let Some(timer) = AnyRef::from_handle(context.addr())
+        .ok()
+        .and_then(AnyRef::downcast::<Timer>)
+    else {
+        return;
+    };
     if !timer.begin() {
         return;
     }
     if let Some(callback) = timer.callback {
         let run = || callback!("EvtTimerFunc", callback(timer.header().handle()));
-        timer.serialization.enter(|| if timer.passive { run() } else { irql::at_dispatch(run) });
+        timer.serialization.enter(|| {
+            if timer.passive {
+                run()
+            } else {
+                irql::at_dispatch(run)
+            }
+        });
     }
     timer.end();
 }
@@ -153,7 +165,7 @@ wdf! {
                 Ok(Timer {
                     state: Lock::new(State::default()),
                     quiet: Event::new(true),
-                    timer: PoolTimer::new(fire, core::ptr::without_provenance_mut(handle))?,
+                    pool: PoolTimer::new(fire, core::ptr::without_provenance_mut(handle))?,
                     callback: config.EvtTimerFunc,
                     serialization,
                     period: config.Period,

@@ -42,7 +42,8 @@ impl Runs for WorkItem {
 
     fn run(this: &Ref<Self>) {
         if let Some(callback) = this.callback {
-            this.serialization.enter(|| callback!("EvtWorkItem", callback(this.header().handle())));
+            this.serialization
+                .enter(|| callback!("EvtWorkItem", callback(this.header().handle())));
         }
     }
 }
@@ -63,9 +64,15 @@ pub(crate) fn parent_with_device(
     if tree::ancestor::<Device>(&parent).is_none() {
         return Err(status::INVALID_DEVICE_REQUEST);
     }
-    let lock = if automatic_serialization { presentation::of_parent(&parent) } else { None };
+    let lock = if automatic_serialization {
+        presentation::of_parent(&parent)
+    } else {
+        None
+    };
     match lock {
-        Some((_, lock_is_passive)) if lock_is_passive != passive => Err(status::WDF_INCOMPATIBLE_EXECUTION_LEVEL),
+        Some((_, lock_is_passive)) if lock_is_passive != passive => {
+            Err(status::WDF_INCOMPATIBLE_EXECUTION_LEVEL)
+        }
         lock => Ok((parent, Serialization(lock.map(|(lock, _)| lock)))),
     }
 }

@@ -4,7 +4,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use alloc::vec::Vec;
 use wdk_sys::{
-    _WDF_DEVICE_IO_TYPE, NTSTATUS, PCUNICODE_STRING, PDEVICE_OBJECT, PWDF_OBJECT_ATTRIBUTES, PWDFDEVICE_INIT, WDFDEVICE,
+    _WDF_DEVICE_IO_TYPE, NTSTATUS, PCUNICODE_STRING, PDEVICE_OBJECT, PWDF_OBJECT_ATTRIBUTES, PWDFDEVICE_INIT,
+    WDFDEVICE,
 };
 
 use super::init::DeviceInit;
@@ -55,7 +56,7 @@ wdf! {
             call.passive();
             let device = call.get::<Device>(device);
             let name = string::copy(name).ok_or(status::INVALID_PARAMETER)?;
-            let target = match &device.device_name {
+            let target = match &device.name {
                 Some(target) => target.clone(),
                 None if device.is_control() => return Err(status::INVALID_DEVICE_REQUEST),
                 None => super::query::physical_device_name(&device)?,
@@ -70,7 +71,11 @@ wdf! {
     }
 }
 
-fn create(call: &Call, init: &mut DeviceInit, attributes: PWDF_OBJECT_ATTRIBUTES) -> Result<Ref<Device>, NTSTATUS> {
+fn create(
+    call: &Call,
+    init: &mut DeviceInit,
+    attributes: PWDF_OBJECT_ATTRIBUTES,
+) -> Result<Ref<Device>, NTSTATUS> {
     let attributes = call.attributes(attributes)?;
     if attributes.parent != 0 {
         return Err(status::WDF_PARENT_ASSIGNMENT_NOT_ALLOWED);
@@ -91,12 +96,20 @@ fn create(call: &Call, init: &mut DeviceInit, attributes: PWDF_OBJECT_ATTRIBUTES
     let pnp = (!init.pdo.is_null()).then(Pnp::new);
     let is_control = pnp.is_none();
     let driver = call.driver();
-    let inherited = driver.clone().downcast::<Driver>().map_or(Attributes::NONE, |driver| driver.attributes);
+    let inherited = driver
+        .clone()
+        .downcast::<Driver>()
+        .map_or(Attributes::NONE, |driver| driver.attributes);
     let created = object::create_with(
-        Create { globals: call.globals, attributes, parent: Some(&driver) },
+        Create {
+            globals: call.globals,
+            attributes,
+            parent: Some(&driver),
+        },
         |handle| {
-            // SAFETY: the extension was asked for with this size; nobody reads it yet.
-            unsafe { (*wdm).DeviceExtension.cast::<Extension>().write(Extension { handle }) };
+            // SAFETY: the device object is new and ours.
+            let extension = unsafe { (*wdm).DeviceExtension };
+            call::write(extension.cast(), Extension { handle });
             Ok(Device {
                 wdm: AtomicPtr::new(wdm),
                 lower,
@@ -107,7 +120,7 @@ fn create(call: &Call, init: &mut DeviceInit, attributes: PWDF_OBJECT_ATTRIBUTES
                 pnp,
                 callbacks: init.callbacks,
                 ready: AtomicBool::new(!is_control),
-                device_name: init.name.clone(),
+                name: init.name.clone(),
                 symbolic_links: Lock::new(Vec::new()),
                 interfaces: Lock::new(Vec::new()),
             })
@@ -174,7 +187,11 @@ fn set_flags(wdm: PDEVICE_OBJECT, lower: PDEVICE_OBJECT, init: &DeviceInit) {
 pub(super) fn set_initializing(wdm: PDEVICE_OBJECT, initializing: bool) {
     // SAFETY: the device object is ours and live; only its creator changes this flag.
     let flags = unsafe { &mut (*wdm).Flags };
-    *flags = if initializing { *flags | DO_DEVICE_INITIALIZING } else { *flags & !DO_DEVICE_INITIALIZING };
+    *flags = if initializing {
+        *flags | DO_DEVICE_INITIALIZING
+    } else {
+        *flags & !DO_DEVICE_INITIALIZING
+    };
 }
 
 fn delete_device_object(wdm: PDEVICE_OBJECT, lower: PDEVICE_OBJECT) {

@@ -9,13 +9,14 @@ use alloc::vec::Vec;
 use wdk_sys::{
     _WDF_DEVICE_IO_TYPE, BOOLEAN, GUID, NTSTATUS, PCUNICODE_STRING, PDEVICE_OBJECT,
     PFN_WDF_IO_IN_CALLER_CONTEXT, PFN_WDFDEVICE_WDM_IRP_PREPROCESS, PUCHAR, PWDF_FILEOBJECT_CONFIG,
-    PWDF_IO_TYPE_CONFIG, PWDF_OBJECT_ATTRIBUTES, PWDF_PNPPOWER_EVENT_CALLBACKS, PWDF_POWER_POLICY_EVENT_CALLBACKS,
-    PWDFDEVICE_INIT, UCHAR, ULONG, WDF_DEVICE_IO_TYPE, WDF_FILEOBJECT_CONFIG, WDF_PNPPOWER_EVENT_CALLBACKS,
+    PWDF_IO_TYPE_CONFIG, PWDF_OBJECT_ATTRIBUTES, PWDF_PNPPOWER_EVENT_CALLBACKS,
+    PWDF_POWER_POLICY_EVENT_CALLBACKS, PWDFDEVICE_INIT, UCHAR, ULONG, WDF_DEVICE_IO_TYPE,
+    WDF_FILEOBJECT_CONFIG, WDF_PNPPOWER_EVENT_CALLBACKS,
 };
 
 use crate::call::{Call, bytes, wdf};
-use crate::nt::string::{self, Utf16};
 use crate::nt::status;
+use crate::nt::string::{self, Utf16};
 use crate::object::attributes::Attributes;
 use crate::table::entries;
 
@@ -101,7 +102,9 @@ impl DeviceInit {
         // obviously foreign one is recognised.
         match unsafe { pointer.cast::<Self>().as_mut() } {
             Some(init) if init.magic == MAGIC => init,
-            _ => call.violation(format_args!("{pointer:p} is no WDFDEVICE_INIT, or was consumed by WdfDeviceCreate")),
+            _ => call.violation(format_args!(
+                "{pointer:p} is no WDFDEVICE_INIT, or was consumed by WdfDeviceCreate"
+            )),
         }
     }
 

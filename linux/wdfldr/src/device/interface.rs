@@ -44,7 +44,12 @@ fn same_guid(a: &GUID, b: &GUID) -> bool {
 
 /// The device is started: what is wanted is enabled.
 pub(super) fn enable_all(device: &Ref<Device>) {
-    for interface in device.interfaces.lock().iter_mut().filter(|interface| interface.wanted) {
+    for interface in device
+        .interfaces
+        .lock()
+        .iter_mut()
+        .filter(|interface| interface.wanted)
+    {
         interface.set(true);
     }
 }
@@ -130,8 +135,16 @@ wdf! {
 
 fn register(device: &Ref<Device>, class: &GUID, reference: &Utf16) -> Result<Utf16, NTSTATUS> {
     let reference_string = reference.as_unicode();
-    let reference = if reference.units().is_empty() { core::ptr::null() } else { &raw const reference_string };
-    let mut link = UNICODE_STRING { Length: 0, MaximumLength: 0, Buffer: core::ptr::null_mut() };
+    let reference = if reference.units().is_empty() {
+        core::ptr::null()
+    } else {
+        &raw const reference_string
+    };
+    let mut link = UNICODE_STRING {
+        Length: 0,
+        MaximumLength: 0,
+        Buffer: core::ptr::null_mut(),
+    };
     // SAFETY: the PDO lives as long as the device is attached; the strings are valid for the call.
     check(unsafe { ffi::IoRegisterDeviceInterface(device.pdo(), class, reference, &raw mut link) })?;
     let copy = Utf16::new(string::units(&link));

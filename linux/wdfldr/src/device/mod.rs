@@ -40,7 +40,7 @@ pub(crate) struct Device {
     pub(crate) callbacks: WDF_PNPPOWER_EVENT_CALLBACKS,
     /// May be opened: set by `WdfControlFinishInitializing`, and for PnP devices from the start.
     ready: AtomicBool,
-    device_name: Option<Utf16>,
+    name: Option<Utf16>,
     symbolic_links: Lock<Vec<Utf16>>,
     interfaces: Lock<Vec<Interface>>,
 }
@@ -102,7 +102,10 @@ impl Device {
 
     /// Notes that this thread dispatches an IRP of the device.
     pub(crate) fn dispatching(&self) -> Dispatching<'_> {
-        Dispatching { device: self, before: self.dispatcher.swap(teb::current(), Ordering::Relaxed) }
+        Dispatching {
+            device: self,
+            before: self.dispatcher.swap(teb::current(), Ordering::Relaxed),
+        }
     }
 
     /// Whether this thread is inside a dispatch routine of the device.

@@ -20,7 +20,8 @@
 use wdk_sys::{_WDF_POWER_DEVICE_STATE, NTSTATUS, PDEVICE_OBJECT, PDRIVER_OBJECT, PIRP};
 
 use super::init::DeviceInit;
-use super::{Device, interface, resources};
+use super::resources::{self, Lists};
+use super::{Device, interface};
 use crate::call::callback;
 use crate::driver::Driver;
 use crate::globals::Globals;
@@ -48,10 +49,12 @@ const CANCEL_STOP_DEVICE: u8 = 0x06;
 const SURPRISE_REMOVAL: u8 = 0x17;
 
 /// How far a device came up; what was done is undone in reverse.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says that one callback is due, and they are independent"
+)]
 #[derive(Clone, Copy, Default)]
 struct Progress {
-    /// EvtDevicePrepareHardware was called, so EvtDeviceReleaseHardware is due.
-    prepared: bool,
     /// EvtDeviceD0Entry succeeded, so EvtDeviceD0Exit is due.
     in_d0: bool,
     /// Self-managed I/O runs, so EvtDeviceSelfManagedIoSuspend is due.
@@ -61,29 +64,36 @@ struct Progress {
     /// EvtDeviceSelfManagedIoInit was called, so Flush and Cleanup are due at the end.
     self_managed_to_clean_up: bool,
     started: bool,
-    surprised: bool,
+    /// A start or a surprise removal has come.
+    begun: bool,
 }
 
 /// The PnP part of a device. PnP IRPs are serial, the lock is for readers beside them.
-pub(crate) struct Pnp(Lock<Progress>);
+pub(crate) struct Pnp {
+    progress: Lock<Progress>,
+    /// What EvtDevicePrepareHardware was shown; while it is here, EvtDeviceReleaseHardware is due.
+    resources: Lock<Option<Lists>>,
+}
 
 impl Pnp {
     pub(super) fn new() -> Self {
-        Self(Lock::new(Progress::default()))
+        Self {
+            progress: Lock::new(Progress::default()),
+            resources: Lock::new(None),
+        }
     }
 
     fn progress(&self) -> Progress {
-        *self.0.lock()
+        *self.progress.lock()
     }
 
     fn note(&self, change: impl FnOnce(&mut Progress)) {
-        change(&mut self.0.lock());
+        change(&mut self.progress.lock());
     }
 
     /// Whether the device has been told to start, ever.
     pub(crate) fn has_begun(&self) -> bool {
-        let progress = self.progress();
-        progress.prepared || progress.self_managed_to_clean_up || progress.surprised
+        self.progress().begun
     }
 
     /// Whether the device is started: new interfaces are enabled at once.
@@ -94,9 +104,15 @@ impl Pnp {
 
 /// `DriverExtension->AddDevice`.
 pub(crate) unsafe extern "C" fn add_device(driver_object: PDRIVER_OBJECT, pdo: PDEVICE_OBJECT) -> NTSTATUS {
-    let Some(globals) = Globals::of_driver_object(driver_object) else { return status::NO_SUCH_DEVICE };
-    let Some(driver) = globals.root().and_then(AnyRef::downcast::<Driver>) else { return status::NO_SUCH_DEVICE };
-    let Some(device_add) = driver.config.EvtDriverDeviceAdd else { return status::SUCCESS };
+    let Some(globals) = Globals::of_driver_object(driver_object) else {
+        return status::NO_SUCH_DEVICE;
+    };
+    let Some(driver) = globals.root().and_then(AnyRef::downcast::<Driver>) else {
+        return status::NO_SUCH_DEVICE;
+    };
+    let Some(device_add) = driver.config.EvtDriverDeviceAdd else {
+        return status::SUCCESS;
+    };
     if !globals.pool().may_allocate() {
         return status::INSUFFICIENT_RESOURCES;
     }
@@ -107,7 +123,11 @@ pub(crate) unsafe extern "C" fn add_device(driver_object: PDRIVER_OBJECT, pdo: P
     let init = unsafe { alloc::boxed::Box::from_raw(init.cast::<DeviceInit>()) };
     match (init.created, success(answer)) {
         (Some(device), false) => {
-            log!("{}: EvtDriverDeviceAdd failed with 0x{:08x}", globals.name(), answer.cast_unsigned());
+            log!(
+                "{}: EvtDriverDeviceAdd failed with 0x{:08x}",
+                globals.name(),
+                answer.cast_unsigned()
+            );
             object::delete(device);
         }
         (None, true) => log!("{}: EvtDriverDeviceAdd made no device", globals.name()),
@@ -195,15 +215,15 @@ fn start(device: &Ref<Device>, pnp: &Pnp, irp: PIRP) -> NTSTATUS {
 fn power_up(device: &Ref<Device>, pnp: &Pnp, irp: PIRP) -> NTSTATUS {
     let handle = device.header().handle();
     let previous = _WDF_POWER_DEVICE_STATE::WdfPowerDeviceD3Final;
-    pnp.note(|progress| progress.prepared = true);
+    let lists = match resources::lists_of(device, irp) {
+        Ok(lists) => lists,
+        Err(status) => return status,
+    };
+    pnp.note(|progress| progress.begun = true);
+    let (raw, translated) = lists.handles();
+    *pnp.resources.lock() = Some(lists);
     if let Some(prepare) = device.callbacks.EvtDevicePrepareHardware {
-        let lists = resources::lists_of(device, irp);
-        let (raw, translated) = match &lists {
-            Ok(lists) => lists.handles(),
-            Err(status) => return *status,
-        };
         let answer = callback!("EvtDevicePrepareHardware", prepare(handle, raw, translated));
-        drop(lists);
         if !success(answer) {
             return answer;
         }
@@ -249,15 +269,18 @@ fn stop(device: &Ref<Device>, pnp: &Pnp, target: _WDF_POWER_DEVICE_STATE::Type) 
         progress.started = false;
         progress.self_managed_running = false;
         progress.in_d0 = false;
-        progress.prepared = false;
     });
     if before.started {
         interface::disable_all(device);
     }
-    if before.self_managed_running {
-        if let Some(suspend) = device.callbacks.EvtDeviceSelfManagedIoSuspend {
-            ignore("EvtDeviceSelfManagedIoSuspend", callback!("EvtDeviceSelfManagedIoSuspend", suspend(handle)));
-        }
+    if let (true, Some(suspend)) = (
+        before.self_managed_running,
+        device.callbacks.EvtDeviceSelfManagedIoSuspend,
+    ) {
+        ignore(
+            "EvtDeviceSelfManagedIoSuspend",
+            callback!("EvtDeviceSelfManagedIoSuspend", suspend(handle)),
+        );
     }
     if before.in_d0 {
         io::power_down(device);
@@ -266,21 +289,19 @@ fn stop(device: &Ref<Device>, pnp: &Pnp, target: _WDF_POWER_DEVICE_STATE::Type) 
             ignore("EvtDeviceD0ExitPreInterruptsDisabled", answer);
         }
         if let Some(exit) = device.callbacks.EvtDeviceD0Exit {
-            ignore("EvtDeviceD0Exit", callback!("EvtDeviceD0Exit", exit(handle, target)));
+            ignore(
+                "EvtDeviceD0Exit",
+                callback!("EvtDeviceD0Exit", exit(handle, target)),
+            );
         }
     }
-    if before.prepared {
-        if let Some(release) = device.callbacks.EvtDeviceReleaseHardware {
-            match resources::empty_list(device) {
-                Ok(list) => {
-                    let translated = list.header().handle();
-                    let answer = callback!("EvtDeviceReleaseHardware", release(handle, translated));
-                    object::delete(list.into_any());
-                    ignore("EvtDeviceReleaseHardware", answer);
-                }
-                Err(status) => ignore("EvtDeviceReleaseHardware", status),
-            }
-        }
+    let lists = pnp.resources.lock().take();
+    if let (Some(lists), Some(release)) = (lists, device.callbacks.EvtDeviceReleaseHardware) {
+        let (_, translated) = lists.handles();
+        ignore(
+            "EvtDeviceReleaseHardware",
+            callback!("EvtDeviceReleaseHardware", release(handle, translated)),
+        );
     }
 }
 
@@ -292,7 +313,7 @@ fn ignore(callback: &str, answer: NTSTATUS) {
 }
 
 fn surprise(device: &Ref<Device>, pnp: &Pnp) {
-    pnp.note(|progress| progress.surprised = true);
+    pnp.note(|progress| progress.begun = true);
     interface::disable_all(device);
     if let Some(surprise) = device.callbacks.EvtDeviceSurpriseRemoval {
         callback!("EvtDeviceSurpriseRemoval", surprise(device.header().handle()));

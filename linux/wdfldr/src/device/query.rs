@@ -4,7 +4,8 @@ use alloc::vec;
 
 use wdk_sys::{
     DEVICE_REGISTRY_PROPERTY, NTSTATUS, PDEVICE_OBJECT, PULONG, PVOID, PWDF_DEVICE_PNP_CAPABILITIES,
-    PWDF_DEVICE_POWER_CAPABILITIES, PWDF_DEVICE_STATE, ULONG, WDFDEVICE, WDFDRIVER, WDFSTRING, WDF_DEVICE_FAILED_ACTION,
+    PWDF_DEVICE_POWER_CAPABILITIES, PWDF_DEVICE_STATE, ULONG, WDF_DEVICE_FAILED_ACTION, WDFDEVICE, WDFDRIVER,
+    WDFSTRING,
 };
 
 use super::Device;
@@ -52,7 +53,7 @@ wdf! {
             call.passive();
             let device = call.get::<Device>(device);
             call.may_allocate()?;
-            let name = device.device_name.clone().ok_or(status::INVALID_DEVICE_REQUEST)?;
+            let name = device.name.clone().ok_or(status::INVALID_DEVICE_REQUEST)?;
             call.get::<WdfString>(string).set(name);
             Ok(())
         })

@@ -5,7 +5,8 @@
 use alloc::vec::Vec;
 
 use wdk_sys::{
-    _WDFFUNCENUM, CM_PARTIAL_RESOURCE_DESCRIPTOR, NTSTATUS, PCM_PARTIAL_RESOURCE_DESCRIPTOR, PIRP, PWDF_DRIVER_GLOBALS, ULONG, WDFCMRESLIST,
+    _WDFFUNCENUM, CM_PARTIAL_RESOURCE_DESCRIPTOR, NTSTATUS, PCM_PARTIAL_RESOURCE_DESCRIPTOR, PIRP,
+    PWDF_DRIVER_GLOBALS, ULONG, WDFCMRESLIST,
 };
 
 use super::Device;
@@ -30,7 +31,7 @@ impl Kind for ResourceList {
 }
 
 /// The raw and the translated list, deleted when dropped.
-pub(super) struct Lists {
+pub(crate) struct Lists {
     raw: Ref<ResourceList>,
     translated: Ref<ResourceList>,
 }
@@ -51,8 +52,10 @@ impl Drop for Lists {
 /// The lists that START_DEVICE brings.
 pub(super) fn lists_of(device: &Ref<Device>, irp: PIRP) -> Result<Lists, NTSTATUS> {
     let stack = nt_irp::current(irp);
-    // SAFETY: the IRP is a START_DEVICE and ours, so this is the union's member.
-    let start = unsafe { (*stack).Parameters.StartDevice };
+    // SAFETY: the current stack location of an IRP that is ours.
+    let parameters = unsafe { (*stack).Parameters };
+    // SAFETY: it is a START_DEVICE, so this is the union's member.
+    let start = unsafe { parameters.StartDevice };
     let raw = create(device, descriptors(start.AllocatedResources))?;
     let translated = match create(device, descriptors(start.AllocatedResourcesTranslated)) {
         Ok(list) => list,
@@ -64,23 +67,24 @@ pub(super) fn lists_of(device: &Ref<Device>, irp: PIRP) -> Result<Lists, NTSTATU
     Ok(Lists { raw, translated })
 }
 
-/// An empty list, for EvtDeviceReleaseHardware.
-pub(super) fn empty_list(device: &Ref<Device>) -> Result<Ref<ResourceList>, NTSTATUS> {
-    create(device, Vec::new())
-}
-
 fn create(
     device: &Ref<Device>,
     descriptors: Vec<CM_PARTIAL_RESOURCE_DESCRIPTOR>,
 ) -> Result<Ref<ResourceList>, NTSTATUS> {
     let globals = device.header().globals();
-    let how = Create { globals, attributes: Attributes::NONE, parent: Some(device.any()) };
+    let how = Create {
+        globals,
+        attributes: Attributes::NONE,
+        parent: Some(device.any()),
+    };
     object::create(how, ResourceList { descriptors })
 }
 
 /// Copies the descriptors of the first full list, which is the only one that START_DEVICE has.
 fn descriptors(list: wdk_sys::PCM_RESOURCE_LIST) -> Vec<CM_PARTIAL_RESOURCE_DESCRIPTOR> {
-    let Some(header) = call::read(list.cast_const()) else { return Vec::new() };
+    let Some(header) = call::read(list.cast_const()) else {
+        return Vec::new();
+    };
     if header.Count == 0 {
         return Vec::new();
     }
@@ -88,7 +92,9 @@ fn descriptors(list: wdk_sys::PCM_RESOURCE_LIST) -> Vec<CM_PARTIAL_RESOURCE_DESC
     // SAFETY: a non-null list of the PnP manager; the descriptors follow one another from the first.
     let first = unsafe { &raw const (*list).List[0].PartialResourceList.PartialDescriptors };
     let first = first.cast::<CM_PARTIAL_RESOURCE_DESCRIPTOR>();
-    (0..count).filter_map(|index| call::read(first.wrapping_add(index))).collect()
+    (0..count)
+        .filter_map(|index| call::read(first.wrapping_add(index)))
+        .collect()
 }
 
 wdf! {
@@ -110,8 +116,12 @@ wdf! {
 /// wdfresource.h are stated here.
 pub(crate) const ENTRIES: &[(usize, Entry)] = &[
     {
-        const FUNCTION: unsafe extern "C" fn(PWDF_DRIVER_GLOBALS, WDFCMRESLIST) -> ULONG = WdfCmResourceListGetCount;
-        (_WDFFUNCENUM::WdfCmResourceListGetCountTableIndex as usize, Entry(FUNCTION as *const ()))
+        const FUNCTION: unsafe extern "C" fn(PWDF_DRIVER_GLOBALS, WDFCMRESLIST) -> ULONG =
+            WdfCmResourceListGetCount;
+        (
+            _WDFFUNCENUM::WdfCmResourceListGetCountTableIndex as usize,
+            Entry(FUNCTION as *const ()),
+        )
     },
     {
         const FUNCTION: unsafe extern "C" fn(
@@ -119,6 +129,9 @@ pub(crate) const ENTRIES: &[(usize, Entry)] = &[
             WDFCMRESLIST,
             ULONG,
         ) -> PCM_PARTIAL_RESOURCE_DESCRIPTOR = WdfCmResourceListGetDescriptor;
-        (_WDFFUNCENUM::WdfCmResourceListGetDescriptorTableIndex as usize, Entry(FUNCTION as *const ()))
+        (
+            _WDFFUNCENUM::WdfCmResourceListGetDescriptorTableIndex as usize,
+            Entry(FUNCTION as *const ()),
+        )
     },
 ];

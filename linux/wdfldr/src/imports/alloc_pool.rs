@@ -60,8 +60,18 @@ fn owner(return_address: usize) -> Option<&'static Globals> {
     caller(return_address).or_else(Globals::only)
 }
 
-fn allocate(function: &str, globals: Option<&'static Globals>, pool_type: i32, size: usize, tag: u32) -> PVOID {
-    let most = if pool_type & POOL_PAGED != 0 { irql::APC } else { irql::DISPATCH };
+fn allocate(
+    function: &str,
+    globals: Option<&'static Globals>,
+    pool_type: i32,
+    size: usize,
+    tag: u32,
+) -> PVOID {
+    let most = if pool_type & POOL_PAGED != 0 {
+        irql::APC
+    } else {
+        irql::DISPATCH
+    };
     irql::require_at_most(function, most);
     let block = match globals {
         Some(globals) => globals.pool().allocate(pool_type & !POOL_RAISE, size, tag),
@@ -89,10 +99,24 @@ extern "C" fn allocate2(flags: u64, size: usize, tag: ULONG, return_address: usi
     if size == 0 || tag == 0 {
         return ptr::null_mut();
     }
-    let raise = if flags & RAISE_ON_FAILURE != 0 { POOL_RAISE } else { 0 };
-    let block = allocate("ExAllocatePool2", owner(return_address), pool_type | raise, size, tag);
+    let raise = if flags & RAISE_ON_FAILURE != 0 {
+        POOL_RAISE
+    } else {
+        0
+    };
+    let block = allocate(
+        "ExAllocatePool2",
+        owner(return_address),
+        pool_type | raise,
+        size,
+        tag,
+    );
     if !block.is_null() {
-        let fill = if flags & UNINITIALIZED == 0 { 0 } else { UNINITIALIZED_FILL };
+        let fill = if flags & UNINITIALIZED == 0 {
+            0
+        } else {
+            UNINITIALIZED_FILL
+        };
         // SAFETY: the block has `size` bytes and nobody else knows it.
         unsafe { ptr::write_bytes(block.cast::<u8>(), fill, size) };
     }
@@ -103,7 +127,13 @@ extern "C" fn allocate2(flags: u64, size: usize, tag: ULONG, return_address: usi
 const UNINITIALIZED_FILL: u8 = 0xcd;
 
 extern "C" fn allocate_tagged(pool_type: i32, size: usize, tag: ULONG, return_address: usize) -> PVOID {
-    let block = allocate("ExAllocatePoolWithTag", owner(return_address), pool_type, size, tag);
+    let block = allocate(
+        "ExAllocatePoolWithTag",
+        owner(return_address),
+        pool_type,
+        size,
+        tag,
+    );
     if !block.is_null() {
         // SAFETY: the block has `size` bytes and nobody else knows it.
         unsafe { ptr::write_bytes(block.cast::<u8>(), UNINITIALIZED_FILL, size) };
@@ -184,7 +214,9 @@ pub(super) extern "C" fn ExInitializeLookasideListEx(
 ) -> NTSTATUS {
     /// `EX_LOOKASIDE_LIST_EX_FLAGS_RAISE_ON_FAIL`.
     const RAISE_ON_FAIL: u32 = 1;
-    let Ok(size) = u32::try_from(size) else { return status::INVALID_PARAMETER };
+    let Ok(size) = u32::try_from(size) else {
+        return status::INVALID_PARAMETER;
+    };
     if list.is_null() || flags > 2 {
         return status::INVALID_PARAMETER;
     }
@@ -219,8 +251,10 @@ pub(super) extern "C" fn ExFlushLookasideListEx(list: *mut LookasideEx) {
     while !block.is_null() {
         // SAFETY: a cached block begins with the link to the next.
         let next = unsafe { block.cast::<*mut c_void>().read() };
+        // SAFETY: an initialised list of the driver's.
+        let free = unsafe { (*list).free };
         // SAFETY: the list's own function for the list's own block.
-        unsafe { ((*list).free)(block, list) };
+        unsafe { free(block, list) };
         block = next;
     }
 }
@@ -230,7 +264,12 @@ pub(super) extern "C" fn ExDeleteLookasideListEx(list: *mut LookasideEx) {
     ExFlushLookasideListEx(list);
 }
 
-unsafe extern "C" fn lookaside_allocate_ex(pool_type: i32, size: usize, tag: ULONG, _list: *mut LookasideEx) -> PVOID {
+unsafe extern "C" fn lookaside_allocate_ex(
+    pool_type: i32,
+    size: usize,
+    tag: ULONG,
+    _list: *mut LookasideEx,
+) -> PVOID {
     // SAFETY: same contract.
     unsafe { lookaside_allocate(pool_type, size, tag) }
 }

@@ -45,13 +45,21 @@ pub(super) extern "C" fn KeInitializeDpc(dpc: *mut KDPC, routine: PKDEFERRED_ROU
 
 /// What a KDPC's `DeferredRoutine` is, whoever calls it: our worker or one of Wine's timers.
 unsafe extern "C" fn trampoline(dpc: *mut _KDPC, context: PVOID, argument1: PVOID, argument2: PVOID) {
-    let Some(value) = crate::call::read(dpc.cast_const()) else { return };
+    let Some(value) = crate::call::read(dpc.cast_const()) else {
+        return;
+    };
     if value.DpcData.is_null() {
-        halt(anonymous(), Code::Contract, format_args!("DPC {dpc:p} has no routine"));
+        halt(
+            anonymous(),
+            Code::Contract,
+            format_args!("DPC {dpc:p} has no routine"),
+        );
     }
     // SAFETY: `KeInitializeDpc` put the driver's routine there.
     let routine = unsafe {
-        core::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut _KDPC, PVOID, PVOID, PVOID)>(value.DpcData)
+        core::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut _KDPC, PVOID, PVOID, PVOID)>(
+            value.DpcData,
+        )
     };
     begin();
     BUSY.fetch_add(1, Ordering::AcqRel);
@@ -73,28 +81,42 @@ pub(super) extern "C" fn KeInsertQueueDpc(dpc: *mut KDPC, argument1: PVOID, argu
             return 0;
         }
         // SAFETY: an initialised KDPC of the driver's that is not queued.
-        unsafe {
-            (*dpc).SystemArgument1 = argument1;
-            (*dpc).SystemArgument2 = argument2;
-        }
+        let value = unsafe { &mut *dpc };
+        value.SystemArgument1 = argument1;
+        value.SystemArgument2 = argument2;
         queue.push_back(Queued(dpc));
         BUSY.fetch_add(1, Ordering::AcqRel);
     }
     // SAFETY: the routine needs no context.
     let posted = unsafe { ffi::TpSimpleTryPost(run_one, ptr::null_mut(), ptr::null_mut()) };
     if !success(posted) {
-        halt(anonymous(), Code::Internal, format_args!("no worker thread for a DPC"));
+        halt(
+            anonymous(),
+            Code::Internal,
+            format_args!("no worker thread for a DPC"),
+        );
     }
     1
 }
 
 unsafe extern "C" fn run_one(_instance: *mut c_void, _context: *mut c_void) {
     // Another post's DPC may be taken, or none if it was removed: there are as many posts as insertions.
-    let Some(Queued(dpc)) = QUEUE.lock().pop_front() else { return };
-    let Some(value) = crate::call::read(dpc.cast_const()) else { return };
+    let Some(Queued(dpc)) = QUEUE.lock().pop_front() else {
+        return;
+    };
+    let Some(value) = crate::call::read(dpc.cast_const()) else {
+        return;
+    };
     if let Some(routine) = value.DeferredRoutine {
         // SAFETY: the KDPC's own routine, with its own arguments.
-        unsafe { routine(dpc, value.DeferredContext, value.SystemArgument1, value.SystemArgument2) };
+        unsafe {
+            routine(
+                dpc,
+                value.DeferredContext,
+                value.SystemArgument1,
+                value.SystemArgument2,
+            )
+        };
     }
     done();
 }
@@ -102,7 +124,11 @@ unsafe extern "C" fn run_one(_instance: *mut c_void, _context: *mut c_void) {
 pub(super) extern "C" fn KeRemoveQueueDpc(dpc: *mut KDPC) -> BOOLEAN {
     let removed = {
         let mut queue = QUEUE.lock();
-        queue.iter().position(|queued| *queued == Queued(dpc)).map(|at| queue.remove(at)).is_some()
+        queue
+            .iter()
+            .position(|queued| *queued == Queued(dpc))
+            .map(|at| queue.remove(at))
+            .is_some()
     };
     if removed {
         done();

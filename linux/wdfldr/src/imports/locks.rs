@@ -13,7 +13,11 @@ fn word<'a>(function: &str, lock: *const AtomicUsize) -> &'a AtomicUsize {
     // SAFETY: a KSPIN_LOCK of the driver's, which is one aligned word; null is recognised.
     match unsafe { lock.as_ref() } {
         Some(word) => word,
-        None => halt(anonymous(), Code::Lock, format_args!("{function} was given a null spin lock")),
+        None => halt(
+            anonymous(),
+            Code::Lock,
+            format_args!("{function} was given a null spin lock"),
+        ),
     }
 }
 
@@ -22,7 +26,10 @@ fn require_dispatch(function: &str) {
         halt(
             anonymous(),
             Code::Irql,
-            format_args!("{function} called at IRQL {}, it needs DISPATCH_LEVEL", irql::current()),
+            format_args!(
+                "{function} called at IRQL {}, it needs DISPATCH_LEVEL",
+                irql::current()
+            ),
         );
     }
 }
@@ -65,17 +72,25 @@ pub(super) extern "C" fn KeReleaseSpinLock(lock: *const AtomicUsize, old: KIRQL)
 
 pub(super) extern "C" fn KeAcquireSpinLockAtDpcLevel(lock: *const AtomicUsize) {
     require_dispatch("KeAcquireSpinLockAtDpcLevel");
-    acquire_word("KeAcquireSpinLockAtDpcLevel", word("KeAcquireSpinLockAtDpcLevel", lock));
+    acquire_word(
+        "KeAcquireSpinLockAtDpcLevel",
+        word("KeAcquireSpinLockAtDpcLevel", lock),
+    );
 }
 
 pub(super) extern "C" fn KeReleaseSpinLockFromDpcLevel(lock: *const AtomicUsize) {
-    release_word("KeReleaseSpinLockFromDpcLevel", word("KeReleaseSpinLockFromDpcLevel", lock));
+    release_word(
+        "KeReleaseSpinLockFromDpcLevel",
+        word("KeReleaseSpinLockFromDpcLevel", lock),
+    );
 }
 
 pub(super) extern "C" fn KeTryToAcquireSpinLockAtDpcLevel(lock: *const AtomicUsize) -> BOOLEAN {
     require_dispatch("KeTryToAcquireSpinLockAtDpcLevel");
     let lock = word("KeTryToAcquireSpinLockAtDpcLevel", lock);
-    let taken = lock.compare_exchange(0, teb::current(), Ordering::Acquire, Ordering::Relaxed).is_ok();
+    let taken = lock
+        .compare_exchange(0, teb::current(), Ordering::Acquire, Ordering::Relaxed)
+        .is_ok();
     if taken {
         irql::spin_lock_acquired();
     }
@@ -104,13 +119,20 @@ pub(super) extern "C" fn KeAcquireInStackQueuedSpinLockAtDpcLevel(
     handle: *mut QueueHandle,
 ) {
     KeAcquireSpinLockAtDpcLevel(lock);
-    crate::call::write(handle, QueueHandle { next: 0, lock, old: irql::DISPATCH });
+    crate::call::write(
+        handle,
+        QueueHandle {
+            next: 0,
+            lock,
+            old: irql::DISPATCH,
+        },
+    );
 }
 
 pub(super) extern "C" fn KeReleaseInStackQueuedSpinLock(handle: *const QueueHandle) {
     // SAFETY: the handle that the acquisition filled in.
-    let (lock, old) = unsafe { ((*handle).lock, (*handle).old) };
-    release_lowering("KeReleaseInStackQueuedSpinLock", lock, old);
+    let handle = unsafe { &*handle };
+    release_lowering("KeReleaseInStackQueuedSpinLock", handle.lock, handle.old);
 }
 
 pub(super) extern "C" fn KeReleaseInStackQueuedSpinLockFromDpcLevel(handle: *const QueueHandle) {
@@ -126,7 +148,11 @@ fn ex_word<'a>(function: &str, lock: *const AtomicU32) -> &'a AtomicU32 {
     // SAFETY: an EX_SPIN_LOCK of the driver's, which is one aligned LONG; null is recognised.
     match unsafe { lock.as_ref() } {
         Some(word) => word,
-        None => halt(anonymous(), Code::Lock, format_args!("{function} was given a null spin lock")),
+        None => halt(
+            anonymous(),
+            Code::Lock,
+            format_args!("{function} was given a null spin lock"),
+        ),
     }
 }
 
@@ -148,7 +174,10 @@ fn ex_acquire(function: &str, lock: *const AtomicU32, exclusive: bool) {
             _ => None,
         };
         if let Some(next) = next {
-            if lock.compare_exchange_weak(now, next, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            if lock
+                .compare_exchange_weak(now, next, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
                 break;
             }
         } else if now == writer() {
@@ -171,9 +200,17 @@ fn ex_acquire(function: &str, lock: *const AtomicU32, exclusive: bool) {
 fn ex_release(function: &str, lock: *const AtomicU32, exclusive: bool) {
     let lock = ex_word(function, lock);
     let now = lock.load(Ordering::Relaxed);
-    let held = if exclusive { now == writer() } else { now != 0 && now & EXCLUSIVE == 0 };
+    let held = if exclusive {
+        now == writer()
+    } else {
+        now != 0 && now & EXCLUSIVE == 0
+    };
     if !held {
-        halt(anonymous(), Code::Lock, format_args!("{function}: the lock is not held"));
+        halt(
+            anonymous(),
+            Code::Lock,
+            format_args!("{function}: the lock is not held"),
+        );
     }
     irql::spin_lock_released();
     if exclusive {

@@ -38,11 +38,21 @@ pub(super) extern "C" fn KeBugCheck(code: ULONG) -> ! {
 /// The code with which wdk-panic stops: then the parameters are the source file's name, its length, line and column.
 const RUST_PANIC: ULONG = u32::from_be_bytes(*b"RPNC");
 
-pub(super) extern "C" fn KeBugCheckEx(code: ULONG, first: usize, second: usize, third: usize, fourth: usize) -> ! {
+pub(super) extern "C" fn KeBugCheckEx(
+    code: ULONG,
+    first: usize,
+    second: usize,
+    third: usize,
+    fourth: usize,
+) -> ! {
     if code == RUST_PANIC {
         let file = crate::call::bytes(core::ptr::with_exposed_provenance(first), second.min(200));
         let file = core::str::from_utf8(file).unwrap_or("?");
-        halt(anonymous(), Code::BugCheck, format_args!("panicked at {file}:{third}:{fourth}"));
+        halt(
+            anonymous(),
+            Code::BugCheck,
+            format_args!("panicked at {file}:{third}:{fourth}"),
+        );
     }
     halt(
         anonymous(),

@@ -15,7 +15,7 @@ mod timer;
 mod wait;
 mod work;
 
-use core::ffi::{c_char, c_void, CStr};
+use core::ffi::{CStr, c_char, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use wdk_sys::NTSTATUS;
@@ -78,7 +78,10 @@ struct Image {
 
 impl Image {
     fn read<T: Copy>(self, offset: usize) -> Result<T, NTSTATUS> {
-        if offset.checked_add(size_of::<T>()).is_none_or(|end| end > self.size) {
+        if offset
+            .checked_add(size_of::<T>())
+            .is_none_or(|end| end > self.size)
+        {
             return Err(status::INVALID_IMAGE_FORMAT);
         }
         crate::call::read(self.base.wrapping_add(offset).cast()).ok_or(status::INVALID_IMAGE_FORMAT)
@@ -102,8 +105,11 @@ impl Image {
 pub(crate) fn patch(globals: &'static Globals) -> Result<(), NTSTATUS> {
     let driver = globals.driver_object();
     // SAFETY: the loader is given the driver's own driver object.
-    let (start, size) = unsafe { ((*driver).DriverStart, (*driver).DriverSize) };
-    let image = Image { base: start.cast_const().cast(), size: size as usize };
+    let driver = unsafe { &*driver };
+    let image = Image {
+        base: driver.DriverStart.cast_const().cast(),
+        size: driver.DriverSize as usize,
+    };
     let headers = image.read::<u32>(0x3c)? as usize;
     // PE signature and file header are 24 bytes, the directories of a PE32+ begin at 112 of the optional header.
     let directory = headers + 24 + 112 + IMPORT_DIRECTORY * 8;
@@ -175,7 +181,13 @@ fn write_thunk(place: *mut *const (), function: *const ()) -> Result<(), NTSTATU
     let mut now = 0;
     // SAFETY: as above.
     check(unsafe {
-        ffi::ZwProtectVirtualMemory(ffi::CURRENT_PROCESS, &raw mut base, &raw mut size, old, &raw mut now)
+        ffi::ZwProtectVirtualMemory(
+            ffi::CURRENT_PROCESS,
+            &raw mut base,
+            &raw mut size,
+            old,
+            &raw mut now,
+        )
     })?;
     Ok(())
 }

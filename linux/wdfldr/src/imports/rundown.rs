@@ -53,7 +53,11 @@ pub(super) extern "C" fn ExReleaseRundownProtectionEx(rundown: *const AtomicUsiz
     let given = 2 * count as usize;
     let before = word.fetch_sub(given, Ordering::AcqRel);
     if before < given {
-        halt(anonymous(), Code::Contract, format_args!("ExReleaseRundownProtection without an acquisition"));
+        halt(
+            anonymous(),
+            Code::Contract,
+            format_args!("ExReleaseRundownProtection without an acquisition"),
+        );
     }
     if before - given == CLOSED {
         wake_all(key);

@@ -78,7 +78,11 @@ fn timer_of<'a>(function: &str, timer: *const ExTimer) -> &'a ExTimer {
     // SAFETY: a timer of `ExAllocateTimer`, which are never freed; null is recognised.
     match unsafe { timer.as_ref() } {
         Some(timer) => timer,
-        None => halt(anonymous(), Code::Contract, format_args!("{function} was given null")),
+        None => halt(
+            anonymous(),
+            Code::Contract,
+            format_args!("{function} was given null"),
+        ),
     }
 }
 

@@ -36,7 +36,13 @@ pub(super) extern "C" fn IoSizeofWorkItem() -> ULONG {
 }
 
 pub(super) extern "C" fn IoInitializeWorkItem(object: PVOID, item: *mut IoWorkItem) {
-    crate::call::write(item, IoWorkItem { object, call: Call::None });
+    crate::call::write(
+        item,
+        IoWorkItem {
+            object,
+            call: Call::None,
+        },
+    );
 }
 
 pub(super) extern "C" fn IoUninitializeWorkItem(_item: *mut IoWorkItem) {}
@@ -46,7 +52,10 @@ pub(super) extern "C" fn IoAllocateWorkItem(device: PDEVICE_OBJECT) -> *mut IoWo
     if crate::globals::Globals::only().is_some_and(|globals| !globals.pool().may_allocate()) {
         return ptr::null_mut();
     }
-    Box::into_raw(Box::new(IoWorkItem { object: device.cast(), call: Call::None }))
+    Box::into_raw(Box::new(IoWorkItem {
+        object: device.cast(),
+        call: Call::None,
+    }))
 }
 
 pub(super) extern "C" fn IoFreeWorkItem(item: *mut IoWorkItem) {
@@ -56,11 +65,21 @@ pub(super) extern "C" fn IoFreeWorkItem(item: *mut IoWorkItem) {
     }
 }
 
-pub(super) extern "C" fn IoQueueWorkItem(item: *mut IoWorkItem, routine: Routine, _queue: i32, context: PVOID) {
+pub(super) extern "C" fn IoQueueWorkItem(
+    item: *mut IoWorkItem,
+    routine: Routine,
+    _queue: i32,
+    context: PVOID,
+) {
     queue("IoQueueWorkItem", item, Call::Plain(routine, context));
 }
 
-pub(super) extern "C" fn IoQueueWorkItemEx(item: *mut IoWorkItem, routine: RoutineEx, _queue: i32, context: PVOID) {
+pub(super) extern "C" fn IoQueueWorkItemEx(
+    item: *mut IoWorkItem,
+    routine: RoutineEx,
+    _queue: i32,
+    context: PVOID,
+) {
     queue("IoQueueWorkItemEx", item, Call::Extended(routine, context));
 }
 
@@ -70,7 +89,11 @@ fn post(function: &str, routine: ffi::TpSimpleRoutine, context: *mut c_void) {
     // SAFETY: the routine knows what the context is.
     let posted = unsafe { ffi::TpSimpleTryPost(routine, context, ptr::null_mut()) };
     if !success(posted) {
-        halt(anonymous(), Code::Internal, format_args!("no worker thread for {function}"));
+        halt(
+            anonymous(),
+            Code::Internal,
+            format_args!("no worker thread for {function}"),
+        );
     }
 }
 
@@ -83,9 +106,13 @@ fn queue(function: &str, item: *mut IoWorkItem, call: Call) {
 unsafe extern "C" fn run_io(_instance: *mut c_void, context: *mut c_void) {
     let item = context.cast::<IoWorkItem>();
     // SAFETY: the work item is the driver's until its routine frees it: both fields are read before.
-    let (object, call) = unsafe { ((*item).object, (*item).call) };
+    let IoWorkItem { object, call } = unsafe { item.read() };
     match call {
-        Call::None => halt(anonymous(), Code::Contract, format_args!("a work item without a routine")),
+        Call::None => halt(
+            anonymous(),
+            Code::Contract,
+            format_args!("a work item without a routine"),
+        ),
         Call::Plain(routine, context) => callback!("a work item", routine(object.cast(), context)),
         Call::Extended(routine, context) => callback!("a work item", routine(object, context, item)),
     }
@@ -106,8 +133,11 @@ pub(super) extern "C" fn ExQueueWorkItem(item: *mut WorkQueueItem, _queue: i32) 
 }
 
 unsafe extern "C" fn run_ex(_instance: *mut c_void, context: *mut c_void) {
-    if let Some(WorkQueueItem { routine: Some(routine), parameter, .. }) =
-        crate::call::read(context.cast_const().cast::<WorkQueueItem>())
+    if let Some(WorkQueueItem {
+        routine: Some(routine),
+        parameter,
+        ..
+    }) = crate::call::read(context.cast_const().cast::<WorkQueueItem>())
     {
         callback!("a work item", routine(parameter));
     }

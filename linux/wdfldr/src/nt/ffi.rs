@@ -96,7 +96,11 @@ unsafe extern "C" {
         depth: u16,
     );
 
-    pub(crate) fn ZwOpenKey(key: *mut HANDLE, access: ULONG, attributes: *const OBJECT_ATTRIBUTES) -> NTSTATUS;
+    pub(crate) fn ZwOpenKey(
+        key: *mut HANDLE,
+        access: ULONG,
+        attributes: *const OBJECT_ATTRIBUTES,
+    ) -> NTSTATUS;
     pub(crate) fn ZwCreateKey(
         key: *mut HANDLE,
         access: ULONG,
@@ -143,9 +147,15 @@ unsafe extern "C" {
         device: *mut PDEVICE_OBJECT,
     ) -> NTSTATUS;
     pub(crate) fn IoDeleteDevice(device: PDEVICE_OBJECT);
-    pub(crate) fn IoAttachDeviceToDeviceStack(source: PDEVICE_OBJECT, target: PDEVICE_OBJECT) -> PDEVICE_OBJECT;
+    pub(crate) fn IoAttachDeviceToDeviceStack(
+        source: PDEVICE_OBJECT,
+        target: PDEVICE_OBJECT,
+    ) -> PDEVICE_OBJECT;
     pub(crate) fn IoDetachDevice(target: PDEVICE_OBJECT);
-    pub(crate) fn IoCreateSymbolicLink(link: *const UNICODE_STRING, target: *const UNICODE_STRING) -> NTSTATUS;
+    pub(crate) fn IoCreateSymbolicLink(
+        link: *const UNICODE_STRING,
+        target: *const UNICODE_STRING,
+    ) -> NTSTATUS;
     pub(crate) fn IoDeleteSymbolicLink(link: *const UNICODE_STRING) -> NTSTATUS;
     pub(crate) fn IoRegisterDeviceInterface(
         device: PDEVICE_OBJECT,

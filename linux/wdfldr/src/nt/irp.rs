@@ -6,7 +6,8 @@
 use core::ffi::c_void;
 
 use wdk_sys::{
-    DEVICE_OBJECT, IO_STACK_LOCATION, NTSTATUS, PDEVICE_OBJECT, PIRP,
+    _IRP__bindgen_ty_3__bindgen_ty_1, DEVICE_OBJECT, IO_STACK_LOCATION, IO_STATUS_BLOCK, NTSTATUS,
+    PDEVICE_OBJECT, PIRP,
 };
 
 use super::sync::Event;
@@ -17,39 +18,54 @@ const MORE_PROCESSING_REQUIRED: NTSTATUS = 0xC000_0016_u32.cast_signed();
 /// `SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL`.
 const INVOKE_ALWAYS: u8 = 0xe0;
 
+/// The IRP's `Tail.Overlay`.
+fn overlay<'a>(irp: PIRP) -> &'a mut _IRP__bindgen_ty_3__bindgen_ty_1 {
+    // SAFETY: the IRP is ours.
+    let tail = unsafe { &mut (*irp).Tail };
+    // SAFETY: this is the union's member while the IRP is with a driver.
+    unsafe { &mut tail.Overlay }
+}
+
+/// The IRP's `IoStatus`.
+fn io_status<'a>(irp: PIRP) -> &'a mut IO_STATUS_BLOCK {
+    // SAFETY: the IRP is ours.
+    unsafe { &mut (*irp).IoStatus }
+}
+
 /// `IoGetCurrentIrpStackLocation`.
 pub(crate) fn current(irp: PIRP) -> *mut IO_STACK_LOCATION {
-    // SAFETY: the IRP is ours.
-    unsafe { (*irp).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation }
+    // SAFETY: this is the union's member while the IRP is with a driver.
+    unsafe {
+        overlay(irp)
+            .__bindgen_anon_2
+            .__bindgen_anon_1
+            .CurrentStackLocation
+    }
 }
 
 /// The current location's major and minor function.
 pub(crate) fn function(irp: PIRP) -> (u8, u8) {
-    let stack = current(irp);
     // SAFETY: the current stack location of an IRP that is ours.
-    unsafe { ((*stack).MajorFunction, (*stack).MinorFunction) }
+    let stack = unsafe { &*current(irp) };
+    (stack.MajorFunction, stack.MinorFunction)
 }
 
 /// `IoStatus.Status`.
 pub(crate) fn status(irp: PIRP) -> NTSTATUS {
-    // SAFETY: the IRP is ours.
-    unsafe { (*irp).IoStatus.__bindgen_anon_1.Status }
+    // SAFETY: a status is what drivers read there.
+    unsafe { io_status(irp).__bindgen_anon_1.Status }
 }
 
 /// Sets `IoStatus.Status` of an IRP that is passed on.
 pub(crate) fn set_status(irp: PIRP, status: NTSTATUS) {
-    // SAFETY: the IRP is ours.
-    unsafe { (*irp).IoStatus.__bindgen_anon_1.Status = status };
+    io_status(irp).__bindgen_anon_1.Status = status;
 }
 
 /// Completes it.
 pub(crate) fn complete(irp: PIRP, status: NTSTATUS, information: u64) -> NTSTATUS {
-    // SAFETY: the IRP is ours until it is completed.
-    unsafe {
-        (*irp).IoStatus.__bindgen_anon_1.Status = status;
-        (*irp).IoStatus.Information = information;
-    }
-    // SAFETY: as above; nobody touches it afterwards.
+    set_status(irp, status);
+    io_status(irp).Information = information;
+    // SAFETY: the IRP is ours until here; nobody touches it afterwards.
     unsafe { ffi::IofCompleteRequest(irp, 0) };
     status
 }
@@ -59,12 +75,13 @@ pub(crate) fn pass(lower: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     if lower.is_null() {
         return complete(irp, status(irp), 0);
     }
-    // SAFETY: the IRP is ours; its stack has the lower device's location below the current one.
-    unsafe {
-        (*irp).CurrentLocation += 1;
-        let place = &raw mut (*irp).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation;
-        *place = (*place).add(1);
-    }
+    let above = current(irp).wrapping_add(1);
+    overlay(irp)
+        .__bindgen_anon_2
+        .__bindgen_anon_1
+        .CurrentStackLocation = above;
+    // SAFETY: the IRP is ours; the lower device uses our stack location in our stead.
+    unsafe { (*irp).CurrentLocation += 1 };
     // SAFETY: both are valid; the IRP is the lower device's from here on.
     unsafe { ffi::IofCallDriver(lower, irp) }
 }
@@ -77,13 +94,13 @@ pub(crate) fn pass_and_wait(lower: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let done = Event::new(false);
     let stack = current(irp);
     let next = stack.wrapping_sub(1);
-    // SAFETY: the lower device's location is below ours; both belong to the IRP.
-    unsafe {
-        next.write(stack.read());
-        (*next).Control = INVOKE_ALWAYS;
-        (*next).CompletionRoutine = Some(signal);
-        (*next).Context = core::ptr::from_ref(&done).cast_mut().cast();
-    }
+    // SAFETY: our stack location of an IRP that is ours.
+    let mut copy = unsafe { stack.read() };
+    copy.Control = INVOKE_ALWAYS;
+    copy.CompletionRoutine = Some(signal);
+    copy.Context = core::ptr::from_ref(&done).cast_mut().cast();
+    // SAFETY: the lower device's location is below ours, in the same IRP.
+    unsafe { next.write(copy) };
     // SAFETY: both are valid; the completion routine gives the IRP back.
     unsafe { ffi::IofCallDriver(lower, irp) };
     done.wait();

@@ -12,7 +12,10 @@ const LINE: usize = 400;
 ///
 /// Only `%s` is used there: Wine's own formatting of NT types is unreliable.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
-    let mut buffer = Buffer { bytes: [0; LINE], length: 0 };
+    let mut buffer = Buffer {
+        bytes: [0; LINE],
+        length: 0,
+    };
     // A full buffer cuts the line; the line is still worth printing.
     let _ = buffer.write_fmt(text);
     let _ = buffer.end();
@@ -41,7 +44,11 @@ impl Write for Buffer {
         let taken = text.len().min(room);
         self.bytes[self.length..self.length + taken].copy_from_slice(&text.as_bytes()[..taken]);
         self.length += taken;
-        if taken < text.len() { Err(fmt::Error) } else { Ok(()) }
+        if taken < text.len() {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
     }
 }
 

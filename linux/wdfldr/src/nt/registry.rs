@@ -126,7 +126,9 @@ impl Key {
 
     /// Sets a value.
     pub(crate) fn set(&self, name: UNICODE_STRING, kind: u32, data: &[u8]) -> NTSTATUS {
-        let Ok(length) = u32::try_from(data.len()) else { return status::INVALID_PARAMETER };
+        let Ok(length) = u32::try_from(data.len()) else {
+            return status::INVALID_PARAMETER;
+        };
         // SAFETY: `data` has `length` bytes, the name is valid for the call.
         unsafe { ffi::ZwSetValueKey(self.0, &raw const name, 0, kind, data.as_ptr().cast(), length) }
     }
@@ -161,13 +163,19 @@ impl Controls {
         let mut path = service.units().to_vec();
         path.extend("\\Parameters\\Wdfldr".encode_utf16());
         let path = Utf16::new(&path);
-        let Ok(key) = Key::open(None, path.as_unicode(), KEY_READ) else { return Self::default() };
+        let Ok(key) = Key::open(None, path.as_unicode(), KEY_READ) else {
+            return Self::default();
+        };
         let controls = Self {
             fail_from: key.dword("FailAllocation").unwrap_or(0).into(),
             fail_count: key.dword("FailAllocationCount").unwrap_or(0).max(1).into(),
         };
         if controls.fail_from != 0 {
-            print::log!("allocation {} fails on request, {} in a row", controls.fail_from, controls.fail_count);
+            print::log!(
+                "allocation {} fails on request, {} in a row",
+                controls.fail_from,
+                controls.fail_count
+            );
         }
         controls
     }

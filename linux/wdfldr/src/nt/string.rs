@@ -28,7 +28,11 @@ impl Utf16 {
     /// A view as NT takes it; it borrows `self`, whatever the type says.
     pub(crate) fn as_unicode(&self) -> UNICODE_STRING {
         let bytes = u16::try_from(self.units().len() * 2).unwrap_or(u16::MAX - 1);
-        UNICODE_STRING { Length: bytes, MaximumLength: bytes.saturating_add(2), Buffer: self.0.as_ptr().cast_mut() }
+        UNICODE_STRING {
+            Length: bytes,
+            MaximumLength: bytes.saturating_add(2),
+            Buffer: self.0.as_ptr().cast_mut(),
+        }
     }
 }
 

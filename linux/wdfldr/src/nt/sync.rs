@@ -24,7 +24,10 @@ unsafe impl<T: Send> Send for Lock<T> {}
 
 impl<T> Lock<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Self { raw: UnsafeCell::new(ptr::null_mut()), value: UnsafeCell::new(value) }
+        Self {
+            raw: UnsafeCell::new(ptr::null_mut()),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// Waits for the lock and holds it until the guard is dropped.
@@ -97,10 +100,16 @@ impl Event {
 /// Answers whether the time was not yet up.
 pub(crate) fn wait_while(word: &AtomicU32, value: u32, timeout: Option<i64>) -> bool {
     let relative = timeout.map(|time| -time);
-    let pointer = relative.as_ref().map_or(ptr::null(), |time| ptr::from_ref(time));
+    let pointer = relative.as_ref().map_or(ptr::null(), ptr::from_ref);
     // SAFETY: both addresses are readable for four bytes, the time-out is null or a readable LARGE_INTEGER.
-    let status =
-        unsafe { ffi::RtlWaitOnAddress(word.as_ptr().cast(), ptr::from_ref(&value).cast(), 4, pointer.cast()) };
+    let status = unsafe {
+        ffi::RtlWaitOnAddress(
+            word.as_ptr().cast(),
+            ptr::from_ref(&value).cast(),
+            4,
+            pointer.cast(),
+        )
+    };
     status != super::status::TIMEOUT
 }
 
@@ -121,7 +130,10 @@ pub(crate) struct Rundown {
 
 impl Rundown {
     pub(crate) const fn new() -> Self {
-        Self { state: AtomicU64::new(0), empty: Event::new(false) }
+        Self {
+            state: AtomicU64::new(0),
+            empty: Event::new(false),
+        }
     }
 
     /// Enters, unless it is closed.
@@ -131,7 +143,10 @@ impl Rundown {
             if state & 1 != 0 {
                 return None;
             }
-            match self.state.compare_exchange_weak(state, state + 2, Ordering::Acquire, Ordering::Relaxed) {
+            match self
+                .state
+                .compare_exchange_weak(state, state + 2, Ordering::Acquire, Ordering::Relaxed)
+            {
                 Ok(_) => return Some(Entered(self)),
                 Err(now) => state = now,
             }

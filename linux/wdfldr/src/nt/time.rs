@@ -21,5 +21,9 @@ pub(crate) fn system() -> i64 {
 
 /// How long it is until a due time as NT gives it: relative if negative, else absolute. Never negative.
 pub(crate) fn until(due: i64) -> i64 {
-    if due <= 0 { due.saturating_neg() } else { (due - system()).max(0) }
+    if due <= 0 {
+        due.saturating_neg()
+    } else {
+        (due - system()).max(0)
+    }
 }

@@ -49,7 +49,9 @@ impl Attributes {
 /// STATUS_INFO_LENGTH_MISMATCH for a wrong `Size`, STATUS_INVALID_PARAMETER for an enumeration out of range or a
 /// `ContextSizeOverride` smaller than the context, STATUS_OBJECT_NAME_INVALID for an override without a context type.
 pub(crate) fn check(pointer: *const WDF_OBJECT_ATTRIBUTES) -> Result<Attributes, NTSTATUS> {
-    let Some(given) = call::read(pointer) else { return Ok(Attributes::NONE) };
+    let Some(given) = call::read(pointer) else {
+        return Ok(Attributes::NONE);
+    };
     if given.Size as usize != size_of::<WDF_OBJECT_ATTRIBUTES>() {
         return Err(status::INFO_LENGTH_MISMATCH);
     }

@@ -34,7 +34,7 @@ const MAGIC: usize = usize::from_le_bytes(*b"WDFCNTXT");
 
 /// The object whose context this is; `None` for another address.
 pub(super) fn owner(data: *mut c_void) -> Option<wdk_sys::WDFOBJECT> {
-    if data.is_null() || data.addr() % ALIGNMENT != 0 {
+    if data.is_null() || !data.addr().is_multiple_of(ALIGNMENT) {
         return None;
     }
     let prefix = crate::call::read(data.cast_const().cast::<Prefix>().wrapping_sub(1))?;
@@ -49,7 +49,7 @@ struct Context {
     cleaned: AtomicBool,
     destroy: PFN_WDF_OBJECT_CONTEXT_DESTROY,
     /// Behind its [`Prefix`].
-    data: *mut u8,
+    data: *mut c_void,
     layout: Layout,
 }
 
@@ -63,16 +63,19 @@ impl Drop for Context {
 
 impl Context {
     fn new(handle: usize, attributes: &Attributes) -> Result<Box<Self>, NTSTATUS> {
-        let size = attributes.context_size.checked_add(size_of::<Prefix>()).ok_or(status::INTEGER_OVERFLOW)?;
+        let size = attributes
+            .context_size
+            .checked_add(size_of::<Prefix>())
+            .ok_or(status::INTEGER_OVERFLOW)?;
         let layout = Layout::from_size_align(size, ALIGNMENT).map_err(|_| status::INTEGER_OVERFLOW)?;
         // SAFETY: the size is not zero.
-        let start = unsafe { alloc_zeroed(layout) }.cast::<Prefix>();
+        let start = unsafe { alloc_zeroed(layout) }.cast::<c_void>().cast::<Prefix>();
         if start.is_null() {
             return Err(status::INSUFFICIENT_RESOURCES);
         }
         // SAFETY: just allocated, large enough and aligned.
         unsafe { start.write(Prefix { magic: MAGIC, handle }) };
-        let data = start.wrapping_add(1).cast::<u8>();
+        let data = start.wrapping_add(1).cast::<c_void>();
         Ok(Box::new(Self {
             next: AtomicPtr::new(ptr::null_mut()),
             of_type: unique(attributes.context_type),
@@ -103,7 +106,10 @@ pub(crate) struct Contexts {
 
 impl Contexts {
     pub(super) const fn new() -> Self {
-        Self { first: AtomicPtr::new(ptr::null_mut()), adding: Lock::new(()) }
+        Self {
+            first: AtomicPtr::new(ptr::null_mut()),
+            adding: Lock::new(()),
+        }
     }
 
     fn iter(&self) -> impl Iterator<Item = &Context> {
@@ -121,7 +127,7 @@ impl Contexts {
         let wanted = unique(info);
         self.iter()
             .find(|context| ptr::eq(context.of_type, wanted) && !wanted.is_null())
-            .map_or(ptr::null_mut(), |context| context.data.cast())
+            .map_or(ptr::null_mut(), |context| context.data)
     }
 
     /// Attaches what the object was created with.
@@ -133,7 +139,11 @@ impl Contexts {
 
     /// `WdfObjectAllocateContext`: the context, and whether it is new (else the one that there was, with
     /// STATUS_OBJECT_NAME_EXISTS).
-    pub(crate) fn attach(&self, handle: usize, attributes: &Attributes) -> Result<(*mut c_void, bool), NTSTATUS> {
+    pub(crate) fn attach(
+        &self,
+        handle: usize,
+        attributes: &Attributes,
+    ) -> Result<(*mut c_void, bool), NTSTATUS> {
         let context = Context::new(handle, attributes)?;
         let _adding = self.adding.lock();
         let present = self.find(attributes.context_type);
@@ -142,7 +152,7 @@ impl Contexts {
         }
         let data = context.data;
         self.append(context);
-        Ok((data.cast(), true))
+        Ok((data, true))
     }
 
     fn append(&self, context: Box<Context>) {

@@ -55,11 +55,19 @@ struct Free {
 
 static TABLE: Table = Table {
     segments: [const { AtomicPtr::new(ptr::null_mut()) }; SEGMENTS],
-    free: Lock::new(Free { indices: VecDeque::new(), unused: 0 }),
+    free: Lock::new(Free {
+        indices: VecDeque::new(),
+        unused: 0,
+    }),
 };
 
 /// How many freed slots are kept back before one is reused.
 const KEPT_BACK: usize = 256;
+
+/// The references in a slot's state.
+const fn references(state: u64) -> u64 {
+    state & 0xffff_ffff
+}
 
 fn slot(index: u32) -> Option<&'static Slot> {
     let index = index as usize;
@@ -68,7 +76,7 @@ fn slot(index: u32) -> Option<&'static Slot> {
         return None;
     }
     // SAFETY: a segment has SEGMENT slots and is never freed.
-    Some(unsafe { &*segment.add(index % SEGMENT) })
+    Some(unsafe { &*segment.wrapping_add(index % SEGMENT) })
 }
 
 /// Takes a slot, with one reference, and gives the handle it will have. `None` if two million objects live.
@@ -83,7 +91,10 @@ pub(super) fn reserve() -> Option<(usize, &'static Slot)> {
         } else {
             if (index as usize).is_multiple_of(SEGMENT) {
                 let segment: Box<[Slot]> = (0..SEGMENT)
-                    .map(|_| Slot { state: AtomicU64::new(0), object: AtomicPtr::new(ptr::null_mut()) })
+                    .map(|_| Slot {
+                        state: AtomicU64::new(0),
+                        object: AtomicPtr::new(ptr::null_mut()),
+                    })
                     .collect();
                 let segment = Box::leak(segment).as_mut_ptr();
                 TABLE.segments[index as usize / SEGMENT].store(segment, Ordering::Release);
@@ -103,7 +114,7 @@ pub(super) fn reserve() -> Option<(usize, &'static Slot)> {
 /// Takes a reference through a handle.
 pub(super) fn acquire(handle: usize) -> Result<NonNull<Header>, Bad> {
     let bits = handle as u64;
-    if bits >> 48 != TAG || bits & 7 != 0 {
+    if bits >> 48 != TAG || !bits.is_multiple_of(8) {
         return Err(Bad::NeverOne);
     }
     #[allow(clippy::cast_possible_truncation, reason = "21 bits")]
@@ -111,10 +122,13 @@ pub(super) fn acquire(handle: usize) -> Result<NonNull<Header>, Bad> {
     let generation = bits >> 24 & GENERATION_MASK;
     let mut state = slot.state.load(Ordering::Relaxed);
     loop {
-        if state >> 32 != generation || state & 0xffff_ffff == 0 {
+        if state >> 32 != generation || references(state) == 0 {
             return Err(Bad::Deleted);
         }
-        match slot.state.compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed) {
+        match slot
+            .state
+            .compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed)
+        {
             Ok(_) => break,
             Err(now) => state = now,
         }
@@ -138,12 +152,15 @@ impl Slot {
     pub(super) fn release(&self) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
-            let last = state & 0xffff_ffff == 1;
+            let last = references(state) == 1;
             if last {
                 core::sync::atomic::fence(Ordering::Acquire);
                 return true;
             }
-            match self.state.compare_exchange_weak(state, state - 1, Ordering::AcqRel, Ordering::Relaxed) {
+            match self
+                .state
+                .compare_exchange_weak(state, state - 1, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) => return false,
                 Err(now) => state = now,
             }

@@ -63,9 +63,24 @@ impl Type {
 
     /// The handle type's name in wdf.h, by [`Type`]'s number.
     pub(crate) const NAMES: [&'static str; Self::COUNT] = [
-        "WDFDRIVER", "WDFDEVICE", "WDFQUEUE", "WDFREQUEST", "WDFFILEOBJECT", "WDFWORKITEM", "WDFTIMER", "WDFDPC",
-        "WDFSPINLOCK", "WDFWAITLOCK", "WDFMEMORY", "WDFLOOKASIDE", "WDFKEY", "WDFSTRING", "WDFCOLLECTION",
-        "WDFOBJECT", "WDFCMRESLIST", "WDFIOTARGET",
+        "WDFDRIVER",
+        "WDFDEVICE",
+        "WDFQUEUE",
+        "WDFREQUEST",
+        "WDFFILEOBJECT",
+        "WDFWORKITEM",
+        "WDFTIMER",
+        "WDFDPC",
+        "WDFSPINLOCK",
+        "WDFWAITLOCK",
+        "WDFMEMORY",
+        "WDFLOOKASIDE",
+        "WDFKEY",
+        "WDFSTRING",
+        "WDFCOLLECTION",
+        "WDFOBJECT",
+        "WDFCMRESLIST",
+        "WDFIOTARGET",
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -187,7 +202,14 @@ impl AnyRef {
 
     /// The typed reference, if the type is this one.
     pub(crate) fn downcast<T: Kind>(self) -> Option<Ref<T>> {
-        if self.kind == T::TYPE { Some(Ref { any: self, body: PhantomData }) } else { None }
+        if self.kind == T::TYPE {
+            Some(Ref {
+                any: self,
+                body: PhantomData,
+            })
+        } else {
+            None
+        }
     }
 }
 
@@ -208,7 +230,10 @@ impl<T: Kind> Deref for Ref<T> {
 
 impl<T: Kind> Clone for Ref<T> {
     fn clone(&self) -> Self {
-        Self { any: self.any.clone(), body: PhantomData }
+        Self {
+            any: self.any.clone(),
+            body: PhantomData,
+        }
     }
 }
 
@@ -233,9 +258,11 @@ impl<T: Kind> Ref<T> {
     /// # Safety
     /// The context came from [`Ref::into_context`] of a `Ref<T>` and is given back once.
     pub(crate) unsafe fn from_context(context: *mut core::ffi::c_void) -> Option<Self> {
-        NonNull::new(context.cast()).map(|header| Self { any: AnyRef(header), body: PhantomData })
+        NonNull::new(context.cast()).map(|header| Self {
+            any: AnyRef(header),
+            body: PhantomData,
+        })
     }
-
 }
 
 impl Header {
@@ -294,7 +321,9 @@ impl Header {
     }
 
     fn advance(&self, from: State, to: State) -> bool {
-        self.state.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.state
+            .compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 }
 
@@ -352,9 +381,8 @@ pub(crate) fn create_with<T: Kind>(
     globals.object_created(T::TYPE);
     let creation = AnyRef(header);
     if how.attributes.has_context_or_callbacks() {
-        if let Err(status) = creation.contexts.attach_first(handle, &how.attributes) {
-            return Err(status); // dropping `creation` frees it without callbacks: it is still Building
-        }
+        // On failure dropping `creation` frees the object without callbacks: it is still Building.
+        creation.contexts.attach_first(handle, &how.attributes)?;
     }
     let reference = creation.clone();
     match how.parent {
@@ -363,7 +391,10 @@ pub(crate) fn create_with<T: Kind>(
     }
     // Fails only if the parent was deleted meanwhile, and this with it; the driver learns that soon enough.
     reference.advance(State::Building, State::Live);
-    Ok(Ref { any: reference, body: PhantomData })
+    Ok(Ref {
+        any: reference,
+        body: PhantomData,
+    })
 }
 
 /// Deletes an object, as `WdfObjectDelete` does. At DISPATCH_LEVEL it is deferred if the disposal may wait.
@@ -372,13 +403,27 @@ pub(crate) fn delete(object: AnyRef) {
 }
 
 /// Stops the driver because of a handle.
-pub(crate) fn bad_handle(globals: &Globals, function: &str, handle: usize, bad: handle::Bad, wanted: &str) -> ! {
+pub(crate) fn bad_handle(
+    globals: &Globals,
+    function: &str,
+    handle: usize,
+    bad: handle::Bad,
+    wanted: &str,
+) -> ! {
     match bad {
         handle::Bad::NeverOne => {
-            stop!(globals, Handle, "{function}: {handle:#x} is no handle (a {wanted} is expected)")
+            stop!(
+                globals,
+                Handle,
+                "{function}: {handle:#x} is no handle (a {wanted} is expected)"
+            )
         }
         handle::Bad::Deleted => {
-            stop!(globals, Handle, "{function}: handle {handle:#x} was deleted (a {wanted} is expected)")
+            stop!(
+                globals,
+                Handle,
+                "{function}: handle {handle:#x} was deleted (a {wanted} is expected)"
+            )
         }
     }
 }

@@ -81,7 +81,13 @@ fn emancipate(object: &AnyRef) -> Option<AnyRef> {
 pub(super) fn delete(object: AnyRef) {
     if object.deleted.swap(1, Ordering::AcqRel) != 0 {
         if object.state() == State::Live || tree_is_root(&object) {
-            stop!(object.globals, Contract, "{} {:#x} is deleted twice", object.kind.name(), object.handle);
+            stop!(
+                object.globals,
+                Contract,
+                "{} {:#x} is deleted twice",
+                object.kind.name(),
+                object.handle
+            );
         }
         return;
     }
@@ -109,7 +115,11 @@ fn snapshot(object: &Header) -> alloc::vec::Vec<AnyRef> {
 }
 
 fn delete_now(object: &AnyRef) {
-    let creation = if object.kind == Type::Driver { object.globals.take_root() } else { emancipate(object) };
+    let creation = if object.kind == Type::Driver {
+        object.globals.take_root()
+    } else {
+        emancipate(object)
+    };
     if creation.is_none() {
         return;
     }
@@ -123,7 +133,9 @@ fn dispose(object: &AnyRef) {
     {
         // Under the lock, so that `adopt` and `emancipate` see either the old state or none of the walk.
         let _tree = object.tree.lock();
-        if !object.advance(State::Live, State::Disposing) && !object.advance(State::Building, State::Disposing) {
+        if !object.advance(State::Live, State::Disposing)
+            && !object.advance(State::Building, State::Disposing)
+        {
             return;
         }
     }
@@ -133,7 +145,10 @@ fn dispose(object: &AnyRef) {
     loop {
         let next = {
             let tree = object.tree.lock();
-            tree.children.range((after, Bound::Unbounded)).next().map(|(number, child)| (*number, child.clone()))
+            tree.children
+                .range((after, Bound::Unbounded))
+                .next()
+                .map(|(number, child)| (*number, child.clone()))
         };
         let Some((number, child)) = next else { break };
         dispose(&child);
@@ -169,7 +184,12 @@ pub(super) fn destroy(object: NonNull<Header>) {
     release_children(header);
     let (kind, handle) = (header.kind, header.handle);
     if !header.slot.retire(handle) {
-        stop!(globals, Contract, "{} {handle:#x} was referenced while it was destroyed", kind.name());
+        stop!(
+            globals,
+            Contract,
+            "{} {handle:#x} was referenced while it was destroyed",
+            kind.name()
+        );
     }
     let free = header.vtable.free;
     // SAFETY: the handle is retired and the count is zero: nobody else can reach the object.
