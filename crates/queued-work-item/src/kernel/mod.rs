@@ -44,6 +44,8 @@ use core::ptr::NonNull;
 
 #[cfg(loom)]
 pub(crate) use self::backend::cell;
+#[cfg(all(loom, test))]
+pub(crate) use self::backend::set_starts;
 pub use self::backend::{Parent, current_irql, current_thread_id, performance_counter};
 pub(crate) use self::backend::{WorkItem, atomic, check_irql};
 pub use self::event::{Event, EventKind};
@@ -93,6 +95,7 @@ pub(crate) struct Target {
     pub(crate) run: unsafe fn(NonNull<()>),
     /// The parent is being deleted before the queue was: at `PASSIVE_LEVEL`, at most once, and nothing can be
     /// scheduled from before this call on.
+    #[cfg_attr(loom, allow(dead_code, reason = "no parent is deleted in a model"))]
     pub(crate) torn_down: unsafe fn(NonNull<()>),
     /// No start will come any more; gives the work item's reference to `core` back. Last, exactly once.
     pub(crate) released: unsafe fn(NonNull<()>),

@@ -107,3 +107,16 @@ pub(crate) fn until(mut what: impl FnMut() -> bool) {
         std::thread::yield_now();
     }
 }
+
+/// Tries until there is one: for what only other threads can give.
+#[track_caller]
+pub(crate) fn retry<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(value) = attempt() {
+            return value;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it never came to be");
+        std::thread::yield_now();
+    }
+}
