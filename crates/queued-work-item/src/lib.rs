@@ -14,17 +14,18 @@
 //!     port: u16,
 //! }
 //!
-//! // SAFETY: a host thread starts at PASSIVE_LEVEL. A driver is handed its token, or makes it where KMDF promises the
-//! // level.
+//! type Packets = QueuedWorkItem<Packet>;
+//!
+//! // A host thread starts at PASSIVE_LEVEL. A driver's callbacks are handed their token; elsewhere a driver makes it
+//! // where KMDF promises the level.
 //! let passive = &mut unsafe { Passive::assume() };
 //! let mut packets = 0;
-//! let queue: QueuedWorkItem<Packet> =
-//!     QueuedWorkItem::create(passive, Parent::default(), &Config::new(32), move |item, _passive| {
-//!         packets += 1; // the callback's own: two never run at once
-//!         if item.payload().port == 0 {
-//!             item.set_status(NtStatus::INVALID_PARAMETER);
-//!         }
-//!     })?;
+//! let queue = Packets::create(passive, Parent::default(), &Config::new(32), move |item, _passive| {
+//!     packets += 1; // the callback's own: two never run at once
+//!     if item.payload().port == 0 {
+//!         item.set_status(NtStatus::INVALID_PARAMETER);
+//!     }
+//! })?;
 //!
 //! // From a DPC: it copies or moves, never blocks, and hands the payload back when there is no buffer.
 //! queue.enqueue(Packet { port: 80 }).expect("a buffer is free");

@@ -14,7 +14,7 @@
 //! | `WorkItem`, `Parent` | a routine started later on a system thread at `PASSIVE_LEVEL`; the object it hangs on |
 //! | `atomic`, `cell` | `core`'s own, or the model checker's |
 //!
-//! Backends: `wdf` (the kernel, feature `wdf`: pass-through calls only), [`host`](crate::kernel::host) (threads,
+//! Backends: `wdf` (the kernel, feature `wdf`: pass-through calls only), `host` (threads,
 //! simulated IRQL, fault injection) and, for the models, loom.
 
 #[cfg(not(loom))]
