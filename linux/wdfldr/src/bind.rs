@@ -169,7 +169,9 @@ pub extern "C" fn WdfVersionUnbind(
     if let Some(driver) = globals.root() {
         crate::object::delete(driver);
     }
-    imports::quiesce();
+    if !crate::nt::workers::quiesce() {
+        log!("unload {name}: a DPC, timer callback, work item or deletion still runs");
+    }
     let mut objects = 0;
     for (kind, count) in globals.live_objects().filter(|(_, count)| *count != 0) {
         log!("leak {name}: {count} {kind}");

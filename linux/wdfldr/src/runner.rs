@@ -9,7 +9,7 @@ use wdk_sys::NTSTATUS;
 use crate::irql;
 use crate::nt::sync::{Event, Lock};
 use crate::nt::teb;
-use crate::nt::workers::Work;
+use crate::nt::workers::{self, Work};
 use crate::object::{AnyRef, Kind, Ref};
 
 /// The queue-and-run state of one object.
@@ -91,11 +91,18 @@ impl Runner {
     /// Lets a queued run happen, then lets nothing start. A deletion from the callback itself does not wait for itself.
     pub(crate) fn drain(&self) {
         if self.is_running_here() {
+            self.state.lock().dead = true;
             self.cancel();
-        } else {
-            self.wait_idle();
+            return;
         }
-        self.state.lock().dead = true;
+        loop {
+            self.wait_idle();
+            let mut state = self.state.lock();
+            if state.is_idle() {
+                state.dead = true;
+                return;
+            }
+        }
     }
 
     /// Drops a queued run, waits for a running one, and lets nothing start.
@@ -129,16 +136,18 @@ impl Runner {
 }
 
 unsafe extern "C" fn start<T: Runs>(_instance: *mut c_void, context: *mut c_void, _work: *mut c_void) {
-    let Some(object) = AnyRef::from_handle(context.addr())
-        .ok()
-        .and_then(AnyRef::downcast::<T>)
-    else {
+    workers::begin();
+    run::<T>(context.addr());
+    workers::end();
+}
+
+fn run<T: Runs>(handle: usize) {
+    let Some(object) = AnyRef::from_handle(handle).ok().and_then(AnyRef::downcast::<T>) else {
         return;
     };
-    if !object.runner().begin() {
-        return;
+    if object.runner().begin() {
+        debug_assert_eq!(irql::current(), irql::PASSIVE);
+        T::run(&object);
+        object.runner().end();
     }
-    debug_assert_eq!(irql::current(), irql::PASSIVE);
-    T::run(&object);
-    object.runner().end();
 }

@@ -12,7 +12,7 @@ use wdk_sys::{
 use crate::call::{self, callback, wdf};
 use crate::irql;
 use crate::nt::sync::{Event, Lock};
-use crate::nt::workers::PoolTimer;
+use crate::nt::workers::{self, PoolTimer};
 use crate::nt::{status, teb, time};
 use crate::object::{self, AnyRef, Create, Kind, Ref, Type};
 use crate::table::entries;
@@ -119,17 +119,20 @@ unsafe extern "C" fn fire(_instance: *mut c_void, context: *mut c_void, _timer: 
     if !timer.begin() {
         return;
     }
+    workers::begin();
     if let Some(callback) = timer.callback {
         let run = || callback!("EvtTimerFunc", callback(timer.header().handle()));
         timer.serialization.enter(|| {
             if timer.passive {
-                run()
+                run();
             } else {
-                irql::at_dispatch(run)
+                irql::at_dispatch(run);
             }
         });
     }
     timer.end();
+    drop(timer);
+    workers::end();
 }
 
 wdf! {

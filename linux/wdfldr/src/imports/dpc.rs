@@ -9,11 +9,10 @@ use core::ptr;
 
 use wdk_sys::{_KDPC, BOOLEAN, KDPC, PKDEFERRED_ROUTINE, PVOID};
 
-use super::{begin, end};
 use crate::call::callback;
 use crate::irql;
 use crate::nt::sync::{Lock, wait_while, wake_all};
-use crate::nt::{ffi, success, teb};
+use crate::nt::{ffi, success, teb, workers};
 use crate::stop::{Code, anonymous, halt};
 use alloc::collections::VecDeque;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -61,11 +60,11 @@ unsafe extern "C" fn trampoline(dpc: *mut _KDPC, context: PVOID, argument1: PVOI
             value.DpcData,
         )
     };
-    begin();
+    workers::begin();
     BUSY.fetch_add(1, Ordering::AcqRel);
     irql::at_dispatch(|| callback!("a DPC", routine(dpc, context, argument1, argument2)));
     done();
-    end();
+    workers::end();
 }
 
 fn done() {
@@ -115,7 +114,7 @@ unsafe extern "C" fn run_one(_instance: *mut c_void, _context: *mut c_void) {
                 value.DeferredContext,
                 value.SystemArgument1,
                 value.SystemArgument2,
-            )
+            );
         };
     }
     done();

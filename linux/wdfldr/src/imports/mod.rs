@@ -22,9 +22,7 @@ use wdk_sys::NTSTATUS;
 
 use crate::globals::Globals;
 use crate::nt::print::log;
-use crate::nt::sync::{wait_while, wake_all};
 use crate::nt::{check, ffi, status};
-use core::sync::atomic::AtomicU32;
 
 /// One patched import.
 pub(crate) struct Import {
@@ -41,33 +39,6 @@ unsafe impl Sync for Import {}
 const PAGE_READWRITE: u32 = 4;
 /// The import directory's place among the data directories.
 const IMPORT_DIRECTORY: usize = 1;
-
-/// Work on other threads that patched imports started: DPCs, timers, work items. Unbinding waits for it.
-static OUTSTANDING: AtomicU32 = AtomicU32::new(0);
-
-/// Notes work begun for a client.
-fn begin() {
-    OUTSTANDING.fetch_add(1, Ordering::AcqRel);
-}
-
-/// Notes its end.
-fn end() {
-    if OUTSTANDING.fetch_sub(1, Ordering::AcqRel) == 1 {
-        wake_all(&OUTSTANDING);
-    }
-}
-
-/// Waits until no DPC, timer callback or work item of a client is queued or runs.
-pub(crate) fn quiesce() {
-    loop {
-        match OUTSTANDING.load(Ordering::Acquire) {
-            0 => return,
-            now => {
-                wait_while(&OUTSTANDING, now, None);
-            }
-        }
-    }
-}
 
 /// An image in memory, read by offset.
 #[derive(Clone, Copy)]

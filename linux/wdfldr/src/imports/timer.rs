@@ -7,11 +7,10 @@ use core::ptr;
 
 use wdk_sys::{BOOLEAN, KDPC, KTIMER, LARGE_INTEGER, ULONG};
 
-use super::{begin, end};
 use crate::call::callback;
 use crate::irql;
 use crate::nt::sync::{Event, Lock};
-use crate::nt::workers::PoolTimer;
+use crate::nt::workers::{self, PoolTimer};
 use crate::nt::{ffi, teb};
 use crate::stop::{Code, anonymous, halt};
 
@@ -98,7 +97,7 @@ unsafe extern "C" fn fire(_instance: *mut c_void, context: *mut c_void, _timer: 
         state.running.push(teb::current());
         timer.quiet.reset();
     }
-    begin();
+    workers::begin();
     if let Some(callback) = timer.callback {
         let context = timer.context;
         irql::at_dispatch(|| callback!("an EX_TIMER's callback", callback(address, context)));
@@ -111,7 +110,7 @@ unsafe extern "C" fn fire(_instance: *mut c_void, context: *mut c_void, _timer: 
         timer.quiet.set();
     }
     drop(state);
-    end();
+    workers::end();
 }
 
 /// `ExSetTimer`: due and period in 100 ns units. Answers whether it was set already.

@@ -6,10 +6,9 @@ use core::ptr;
 
 use wdk_sys::{PDEVICE_OBJECT, PVOID, ULONG};
 
-use super::{begin, end};
 use crate::call::callback;
 use crate::irql;
-use crate::nt::{ffi, success};
+use crate::nt::{ffi, success, workers};
 use crate::stop::{Code, anonymous, halt};
 
 /// `PIO_WORKITEM_ROUTINE`.
@@ -85,7 +84,7 @@ pub(super) extern "C" fn IoQueueWorkItemEx(
 
 fn post(function: &str, routine: ffi::TpSimpleRoutine, context: *mut c_void) {
     irql::require_at_most(function, irql::DISPATCH);
-    begin();
+    workers::begin();
     // SAFETY: the routine knows what the context is.
     let posted = unsafe { ffi::TpSimpleTryPost(routine, context, ptr::null_mut()) };
     if !success(posted) {
@@ -116,7 +115,7 @@ unsafe extern "C" fn run_io(_instance: *mut c_void, context: *mut c_void) {
         Call::Plain(routine, context) => callback!("a work item", routine(object.cast(), context)),
         Call::Extended(routine, context) => callback!("a work item", routine(object, context, item)),
     }
-    end();
+    workers::end();
 }
 
 /// `WORK_QUEUE_ITEM`.
@@ -141,5 +140,5 @@ unsafe extern "C" fn run_ex(_instance: *mut c_void, context: *mut c_void) {
     {
         callback!("a work item", routine(parameter));
     }
-    end();
+    workers::end();
 }

@@ -6,10 +6,44 @@
 use alloc::boxed::Box;
 use core::ffi::c_void;
 use core::ptr;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use wdk_sys::NTSTATUS;
 
-use super::{check, ffi};
+use super::sync::{wait_while, wake_all};
+use super::{check, ffi, time};
+
+/// What runs, or is bound to run, on other threads for a driver, beside what disposal waits for.
+static OUTSTANDING: AtomicU32 = AtomicU32::new(0);
+
+/// Notes work begun for a driver: unbinding waits for it.
+pub(crate) fn begin() {
+    OUTSTANDING.fetch_add(1, Ordering::AcqRel);
+}
+
+/// Notes its end.
+pub(crate) fn end() {
+    if OUTSTANDING.fetch_sub(1, Ordering::AcqRel) == 1 {
+        wake_all(&OUTSTANDING);
+    }
+}
+
+/// How long [`quiesce`] waits, in 100 ns units: another driver of the process may have something that never ends.
+const PATIENCE: i64 = 10 * 10_000_000;
+
+/// Waits until all that was begun has ended: a driver's DPCs, timer callbacks and work items, and deferred deletions.
+/// False if something still runs after ten seconds.
+pub(crate) fn quiesce() -> bool {
+    let deadline = time::now() + PATIENCE;
+    loop {
+        let running = OUTSTANDING.load(Ordering::Acquire);
+        let left = deadline - time::now();
+        if running == 0 || left <= 0 {
+            return running == 0;
+        }
+        wait_while(&OUTSTANDING, running, Some(left));
+    }
+}
 
 /// A unit of work that may be posted again and again; each post is one run on a pool thread.
 pub(crate) struct Work(*mut c_void);
@@ -83,11 +117,13 @@ impl Drop for PoolTimer {
 pub(crate) fn run(job: impl FnOnce() + Send + 'static) -> Result<(), NTSTATUS> {
     let boxed: Box<Box<dyn FnOnce() + Send>> = Box::new(Box::new(job));
     let context = Box::into_raw(boxed);
+    begin();
     // SAFETY: the routine takes the box back.
     let status = unsafe { ffi::TpSimpleTryPost(run_boxed, context.cast(), ptr::null_mut()) };
     if let Err(status) = check(status) {
         // SAFETY: the pool did not take it.
         drop(unsafe { Box::from_raw(context) });
+        end();
         return Err(status);
     }
     Ok(())
@@ -97,4 +133,5 @@ unsafe extern "C" fn run_boxed(_instance: *mut c_void, context: *mut c_void) {
     // SAFETY: `run` made this pointer for this one call.
     let job = unsafe { Box::from_raw(context.cast::<Box<dyn FnOnce() + Send>>()) };
     job();
+    end();
 }
