@@ -150,10 +150,19 @@ fn end(file: &Ref<File>) {
     object::delete(file.any().clone());
 }
 
+/// Whether this is the end of an open that failed, which NT does not announce and Wine does: every open that succeeded
+/// has a WDFFILEOBJECT, where the device wants them and does not call them optional.
+fn never_opened(device: &Ref<Device>, file: Option<&Ref<File>>) -> bool {
+    file.is_none() && class(device) == (true, false)
+}
+
 /// The last handle is closed: EvtFileCleanup, and what is queued of this open is cancelled. What the driver has, it
 /// completes itself, as on Windows.
 pub(super) fn cleanup(device: &Ref<Device>, key: usize) {
     let file = find(device, key);
+    if never_opened(device, file.as_ref()) {
+        return;
+    }
     if file
         .as_ref()
         .is_some_and(|file| file.cleaned_up.swap(true, Ordering::AcqRel))
@@ -183,6 +192,9 @@ pub(super) fn cleanup(device: &Ref<Device>, key: usize) {
 /// The last reference is gone: EvtFileCleanup if it has not been, EvtFileClose, and the end of the WDFFILEOBJECT.
 pub(super) fn close(device: &Ref<Device>, key: usize, had_cleanup: bool) {
     let file = find(device, key);
+    if never_opened(device, file.as_ref()) {
+        return;
+    }
     let cleaned_up = file
         .as_ref()
         .map_or(had_cleanup, |file| file.cleaned_up.load(Ordering::Acquire));
