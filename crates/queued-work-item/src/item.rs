@@ -8,11 +8,11 @@ use crate::NtStatus;
 ///
 /// It cannot be kept beyond the callback: the buffer goes home when the callback returns.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0521
 /// use queued_work_item::{Config, Item, Passive, QueuedWorkItem, kernel::Parent};
 /// # fn show(passive: &mut Passive) {
 /// let mut kept: Vec<&mut [u8]> = Vec::new();
-/// let queue = QueuedWorkItem::<[u8]>::create(passive, Parent::default(), &Config::new(1), move |item, _| {
+/// let queue = <QueuedWorkItem<[u8]>>::create(passive, Parent::default(), &Config::new(1), move |item, _| {
 ///     kept.push(item.payload_mut());
 /// });
 /// # }

@@ -13,7 +13,7 @@ use crate::kernel::{self, Irql};
 /// Callbacks are handed one; elsewhere [`Passive::assume`] makes it. It has no size, is neither `Send` nor `Sync` (it
 /// speaks of one thread) and is not `Copy` (whoever lends it cannot use it).
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn send<T: Send>(_: T) {}
 /// // SAFETY: a host thread starts at PASSIVE_LEVEL.
 /// let passive = unsafe { queued_work_item::Passive::assume() };
