@@ -75,9 +75,7 @@ impl Globals {
 
     /// Forgets a driver. Nothing of it may be used afterwards; its objects are gone or leaked.
     pub(crate) fn unbind(&'static self) {
-        BOUND
-            .lock()
-            .retain(|bound| !core::ptr::eq(*bound, self));
+        BOUND.lock().retain(|bound| !core::ptr::eq(*bound, self));
         LAST.store(core::ptr::null_mut(), Ordering::Release);
         // The structure itself stays: a leaked object, or a thread that is just leaving, may still look at it.
     }
