@@ -71,6 +71,10 @@ struct WithCallback<T: Payload + ?Sized, K: Completion, C: Context, F> {
 
 impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
     /// A core with one owner, the caller.
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a parent is a mere pointer on one backend only"
+    )]
     pub(crate) fn new<F>(
         passive: &mut Passive,
         parent: &Parent,

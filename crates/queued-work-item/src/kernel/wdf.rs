@@ -10,7 +10,7 @@ use core::ptr::{self, NonNull};
 use core::time::Duration;
 
 use wdk_sys::{
-    KEVENT, KIRQL, KSPIN_LOCK, LARGE_INTEGER, PVOID, SIZE_T, ULONG, WDFOBJECT,
+    KEVENT, KIRQL, KPROCESSOR_MODE, KSPIN_LOCK, LARGE_INTEGER, PVOID, SIZE_T, ULONG, WDFOBJECT,
     ntddk::{
         ExFreePoolWithTag, KeAcquireSpinLockRaiseToDpc, KeClearEvent, KeGetCurrentIrql, KeInitializeEvent,
         KeQueryPerformanceCounter, KeReleaseSpinLock, KeSetEvent, KeWaitForSingleObject,
@@ -85,6 +85,10 @@ pub(crate) unsafe fn free(start: NonNull<u8>) {
     // SAFETY: by the caller's promise, from the pool with this tag.
     unsafe { ExFreePoolWithTag(start.as_ptr().cast(), TAG) };
 }
+
+/// `KernelMode`, in the width of a `KPROCESSOR_MODE`.
+#[expect(clippy::cast_possible_truncation, reason = "it is 0")]
+const KERNEL_MODE: KPROCESSOR_MODE = wdk_sys::_MODE::KernelMode as KPROCESSOR_MODE;
 
 /// The IRQL that an acquire found.
 pub(crate) type OldIrql = KIRQL;
@@ -163,8 +167,7 @@ impl RawEvent {
             KeWaitForSingleObject(
                 self.raw().cast(),
                 wdk_sys::_KWAIT_REASON::Executive,
-                // The constant is 0, of whatever width the bindings give it.
-                wdk_sys::_MODE::KernelMode as _,
+                KERNEL_MODE,
                 0,
                 due,
             )

@@ -54,7 +54,22 @@ impl ContextType {
         })
     }
 
-    /// The context of this type in `object`, which has one.
+    /// The same, to look at.
+    ///
+    /// # Safety
+    /// As for [`of`](Self::of); and while the result is used, the object lives and nobody changes its context but
+    /// through shared references.
+    unsafe fn context<'a, T>(&'static self, object: WDFOBJECT) -> &'a T {
+        // SAFETY: by the caller's promise.
+        let context = unsafe { self.of::<T>(object) };
+        // SAFETY: by the caller's promise.
+        unsafe { &*context }
+    }
+
+    /// The context of this type in `object`.
+    ///
+    /// # Safety
+    /// The object is alive and was created with such a context.
     unsafe fn of<T>(&'static self, object: WDFOBJECT) -> *mut T {
         // SAFETY: a live object, by the caller's promise.
         unsafe {
@@ -129,7 +144,7 @@ impl WorkItem {
             context.write(MainContext {
                 target: Some(target),
                 item: self,
-            })
+            });
         };
         *self.handles.lock() = Some(Handles { main, reaper });
         Ok(())
@@ -162,7 +177,7 @@ impl WorkItem {
         let Handles { main, reaper } = handles;
         if on_worker {
             // SAFETY: referenced above, so its context is there.
-            let context = unsafe { &*REAPER.of::<ReaperContext>(reaper.cast()) };
+            let context = unsafe { REAPER.context::<ReaperContext>(reaper.cast()) };
             // The reference to `main` goes with it.
             context.condemned.store(main.cast(), Ordering::Release);
             // SAFETY: referenced above. If it is being deleted already, this is ignored, and the parent deletes both.
@@ -251,7 +266,7 @@ unsafe fn dereference(object: WDFOBJECT) {
 
 unsafe extern "C" fn evt_run(item: WDFWORKITEM) {
     // SAFETY: such a work item has such a context, and runs only after it was bound.
-    let context = unsafe { &*MAIN.of::<MainContext>(item.cast()) };
+    let context = unsafe { MAIN.context::<MainContext>(item.cast()) };
     if let Some(target) = context.target {
         // SAFETY: the core is kept until `evt_destroy`, which follows the last callback.
         unsafe { (target.run)(target.core) };
@@ -260,7 +275,7 @@ unsafe extern "C" fn evt_run(item: WDFWORKITEM) {
 
 unsafe extern "C" fn evt_cleanup(object: WDFOBJECT) {
     // SAFETY: as in `evt_run`; the context outlives this callback.
-    let context = unsafe { &*MAIN.of::<MainContext>(object) };
+    let context = unsafe { MAIN.context::<MainContext>(object) };
     let Some(target) = context.target else { return };
     // SAFETY: the work item's place lies in the core, which is kept until `evt_destroy`.
     let item: &WorkItem = unsafe { &*context.item };
@@ -274,7 +289,9 @@ unsafe extern "C" fn evt_cleanup(object: WDFOBJECT) {
 
 unsafe extern "C" fn evt_destroy(object: WDFOBJECT) {
     // SAFETY: as in `evt_run`; the context's memory goes after this callback.
-    let context = unsafe { &mut *MAIN.of::<MainContext>(object) };
+    let context = unsafe { MAIN.of::<MainContext>(object) };
+    // SAFETY: no other callback is called beside or after this one.
+    let context = unsafe { &mut *context };
     if let Some(target) = context.target.take() {
         // SAFETY: the last callback of all, once.
         unsafe { (target.released)(target.core) };
@@ -283,7 +300,7 @@ unsafe extern "C" fn evt_destroy(object: WDFOBJECT) {
 
 unsafe extern "C" fn evt_reap(item: WDFWORKITEM) {
     // SAFETY: a reaper has such a context.
-    let context = unsafe { &*REAPER.of::<ReaperContext>(item.cast()) };
+    let context = unsafe { REAPER.context::<ReaperContext>(item.cast()) };
     if let Some(condemned) = NonNull::new(context.condemned.swap(ptr::null_mut(), Ordering::Acquire)) {
         let main: WDFOBJECT = condemned.as_ptr().cast();
         // SAFETY: referenced by whoever condemned it. It waits for that one's callback to return.
@@ -297,7 +314,7 @@ unsafe extern "C" fn evt_reap(item: WDFWORKITEM) {
 
 unsafe extern "C" fn evt_reaper_destroy(object: WDFOBJECT) {
     // SAFETY: a reaper has such a context; its memory goes after this callback.
-    let context = unsafe { &*REAPER.of::<ReaperContext>(object) };
+    let context = unsafe { REAPER.context::<ReaperContext>(object) };
     let condemned = context.condemned.swap(ptr::null_mut(), Ordering::Acquire);
     if !condemned.is_null() {
         // The parent was deleted before this could run, and deletes the condemned as well.
