@@ -11,6 +11,10 @@ pub(crate) enum Artefact {
     Wdfldr,
     /// The harness: `qwi-harness.exe`
     Harness,
+    /// The driver that tests the KMDF runtime: `wdfldr_test_driver.sys`, its `.pdb` and its INF
+    WdfldrTestDriver,
+    /// What runs that driver's tests: `wdfldr-test.exe`
+    WdfldrTest,
     /// What Wine 8 lacks for a program made with Rust: `bcryptprimitives.dll`
     Shims,
 }
@@ -57,6 +61,18 @@ pub(crate) const PACKAGES: &[Package] = &[
         artefact: Artefact::Harness,
         name: "queued-work-item-harness",
         recipe: Recipe::Program { exe: "qwi-harness" },
+    },
+    Package {
+        artefact: Artefact::WdfldrTestDriver,
+        name: "wdfldr-test-driver",
+        recipe: Recipe::KmdfDriver {
+            inx: Some("linux/wdfldr-test/driver/wdfldr_test_driver"),
+        },
+    },
+    Package {
+        artefact: Artefact::WdfldrTest,
+        name: "wdfldr-test",
+        recipe: Recipe::Program { exe: "wdfldr-test" },
     },
     Package {
         artefact: Artefact::Shims,

@@ -25,11 +25,26 @@ pub mod windows;
 
 pub use client::Client;
 pub use error::Error;
+pub use queued_work_item_ioctl::Guid;
 pub use status::NtStatus;
 
-/// The hardware id under which the device is root-enumerated; `inf/` says the same.
-pub const HARDWARE_ID: &str = r"Root\QueuedWorkItem";
-/// The driver's service; `inf/` says the same.
-pub const SERVICE: &str = "queued_work_item_driver";
-/// The file that `install` looks for beside the exe.
-pub const INF: &str = "queued_work_item_driver.inf";
+/// A driver, as the system knows it: what it takes to install, find and remove one. Its INF says the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// The hardware id under which the device is root-enumerated.
+    pub hardware_id: &'static str,
+    /// The driver's service.
+    pub service: &'static str,
+    /// The INF's file name, looked for beside the exe.
+    pub inf: &'static str,
+    /// The device interface.
+    pub interface: Guid,
+}
+
+/// The driver that this harness is for.
+pub const DRIVER: Identity = Identity {
+    hardware_id: r"Root\QueuedWorkItem",
+    service: "queued_work_item_driver",
+    inf: "queued_work_item_driver.inf",
+    interface: queued_work_item_ioctl::INTERFACE_GUID,
+};

@@ -12,6 +12,7 @@ fn main() {
 
     use libtest_mimic::{Arguments, Trial};
     use queued_work_item_harness::{
+        DRIVER,
         client::DEFAULT_TIMEOUT,
         runner::{self, Outcome},
         scenarios::{ALL, Options},
@@ -31,7 +32,7 @@ fn main() {
     };
     let inf = env::var_os("QWI_INF");
     let removable = inf.is_some();
-    let installed = Arc::new(Installed::new(inf.map(Into::into), timeout));
+    let installed = Arc::new(Installed::new(&DRIVER, inf.map(Into::into), timeout));
     let trials = ALL
         .iter()
         .map(|scenario| {

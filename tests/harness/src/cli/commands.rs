@@ -9,7 +9,7 @@ use std::{
 };
 
 use queued_work_item_harness::{
-    Client, Error, NtStatus, SERVICE,
+    Client, DRIVER, Error, NtStatus,
     client::CloseMode,
     device::Access,
     windows::{Installed, devices, elevation, install, interface, service},
@@ -35,15 +35,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     };
     let open = |access| {
         Client::open(
-            &Installed::new(None, arguments.timeout),
+            &Installed::new(&DRIVER, None, arguments.timeout),
             access,
             arguments.timeout,
         )
     };
     match &arguments.command {
         Command::Install(chosen) => {
-            let inf = install::inf(chosen.inf.as_deref())?;
-            install::install(&inf, arguments.timeout, &mut |text| say(text))?;
+            let inf = install::inf(&DRIVER, chosen.inf.as_deref())?;
+            install::install(&DRIVER, &inf, arguments.timeout, &mut |text| say(text))?;
             let version = open(Access::Read)?.version()?;
             let (major, minor, patch) = (version.major, version.minor, version.patch);
             say(format!(
@@ -52,13 +52,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
             ));
         }
         Command::Uninstall => {
-            let removed = install::uninstall(arguments.timeout)?;
+            let removed = install::uninstall(&DRIVER, arguments.timeout)?;
             for node in &removed.nodes {
                 say(format!("removed {}", node.instance_id));
             }
             say(match (removed.nodes.is_empty(), removed.service) {
                 (true, false) => "nothing was installed".into(),
-                (_, true) => format!("removed the service {SERVICE}"),
+                (_, true) => format!("removed the service {}", DRIVER.service),
                 (false, false) => "there was no service".into(),
             });
         }
@@ -146,8 +146,8 @@ fn gate(client: &Client, hold: Option<Duration>, say: &dyn Fn(String)) -> Result
 }
 
 fn status(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let nodes = devices::list()?;
-    let paths = interface::paths()?;
+    let nodes = devices::list(&DRIVER)?;
+    let paths = interface::paths(&DRIVER)?;
     let mut rows = vec![
         vec![
             "elevated".into(),
@@ -155,7 +155,7 @@ fn status(arguments: &Arguments) -> Result<ExitCode, Error> {
         ],
         vec![
             "service".into(),
-            format!("{SERVICE}: {:?}", service::state()?).to_lowercase(),
+            format!("{}: {:?}", DRIVER.service, service::state(&DRIVER)?).to_lowercase(),
         ],
     ];
     for node in &nodes {
@@ -169,7 +169,7 @@ fn status(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     rows.extend(paths.iter().map(|path| vec!["interface".into(), path.clone()]));
     let opened = Client::open(
-        &Installed::new(None, arguments.timeout),
+        &Installed::new(&DRIVER, None, arguments.timeout),
         Access::Read,
         arguments.timeout,
     )

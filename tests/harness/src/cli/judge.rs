@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use queued_work_item_harness::{
-    Error, NtStatus,
+    DRIVER, Error, NtStatus,
     runner::{self, Outcome, Report, Watchdog},
     scenarios::{
         Context, Failure, Options,
@@ -54,11 +54,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         Command::Test {
             filter, inf, seed, ..
         } => {
-            if interface::paths()?.is_empty() {
+            if interface::paths(&DRIVER)?.is_empty() {
                 return Err(Error::NotInstalled);
             }
-            let inf = install::inf(inf.inf.as_deref()).ok();
-            let installed = Installed::new(inf, arguments.timeout);
+            let inf = install::inf(&DRIVER, inf.inf.as_deref()).ok();
+            let installed = Installed::new(&DRIVER, inf, arguments.timeout);
             Ok(test(arguments, &installed, options(seed), filter.as_deref()))
         }
         other => Err(Error::NotSupported(format!("{other:?} is no verdict"))),
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 }
 
 fn main_scenario(arguments: &Arguments, options: Options, plan: Plan) -> Result<ExitCode, Error> {
-    let installed = Installed::new(None, arguments.timeout);
+    let installed = Installed::new(&DRIVER, None, arguments.timeout);
     let context = Context::new(&installed, options);
     if !arguments.quiet {
         anstream::println!(

@@ -18,7 +18,7 @@ use windows_sys::Win32::{
 use windows_sys::core::GUID;
 
 use super::{check, count, explain, failed, last_error, narrow, size_of_u32, wide};
-use crate::{Error, HARDWARE_ID, status::Win32Error};
+use crate::{Error, Identity, status::Win32Error};
 
 /// A set of device nodes.
 pub(super) struct DeviceSet(HDEVINFO);
@@ -53,7 +53,7 @@ impl DeviceSet {
     }
 
     /// The nodes of the set that carry the driver's hardware id.
-    fn ours(&self) -> Result<Vec<SP_DEVINFO_DATA>, Error> {
+    fn ours(&self, driver: &Identity) -> Result<Vec<SP_DEVINFO_DATA>, Error> {
         let mut ours = Vec::new();
         for index in 0.. {
             let mut node = empty_node();
@@ -67,7 +67,7 @@ impl DeviceSet {
             if self
                 .hardware_ids(&node)
                 .iter()
-                .any(|id| id.eq_ignore_ascii_case(HARDWARE_ID))
+                .any(|id| id.eq_ignore_ascii_case(driver.hardware_id))
             {
                 ours.push(node);
             }
@@ -162,9 +162,9 @@ pub struct Node {
 ///
 /// # Errors
 /// What `SetupAPI` said.
-pub fn list() -> Result<Vec<Node>, Error> {
+pub fn list(driver: &Identity) -> Result<Vec<Node>, Error> {
     let set = DeviceSet::root_enumerated()?;
-    set.ours()?
+    set.ours(driver)?
         .iter()
         .map(|node| {
             Ok(Node {
@@ -179,11 +179,11 @@ pub fn list() -> Result<Vec<Node>, Error> {
 ///
 /// # Errors
 /// What `SetupAPI` said; [`Error::RestartNeeded`] where a handle that is open vetoed it.
-pub fn remove_all() -> Result<Vec<Node>, Error> {
-    let removed = list()?;
+pub fn remove_all(driver: &Identity) -> Result<Vec<Node>, Error> {
+    let removed = list(driver)?;
     let set = DeviceSet::root_enumerated()?;
     let mut restart = false;
-    for node in set.ours()? {
+    for node in set.ours(driver)? {
         set.call_installer(DIF_REMOVE, &node, "SetupDiCallClassInstaller(DIF_REMOVE)")?;
         restart |= set.wants_restart(&node);
     }
@@ -197,7 +197,7 @@ pub fn remove_all() -> Result<Vec<Node>, Error> {
 ///
 /// # Errors
 /// What `SetupAPI` said. Nothing was registered then.
-pub fn create(inf: &Path) -> Result<(), Error> {
+pub fn create(driver: &Identity, inf: &Path) -> Result<(), Error> {
     let inf = wide(&inf.to_string_lossy());
     let mut class = GUID::default();
     let mut class_name = [0_u16; 64];
@@ -231,7 +231,7 @@ pub fn create(inf: &Path) -> Result<(), Error> {
     };
     check("SetupDiCreateDeviceInfo", created)?;
     // A REG_MULTI_SZ: each string ends with a NUL, the list with another.
-    let ids: Vec<u16> = HARDWARE_ID.encode_utf16().chain([0, 0]).collect();
+    let ids: Vec<u16> = driver.hardware_id.encode_utf16().chain([0, 0]).collect();
     // SAFETY: the node is of this set, and the buffer is as long as the call is told, in bytes.
     let set_ids = unsafe {
         SetupDiSetDeviceRegistryPropertyW(

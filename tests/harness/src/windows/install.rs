@@ -16,7 +16,7 @@ use super::{
     service::{self, State},
     wide,
 };
-use crate::{Error, HARDWARE_ID, INF, SERVICE};
+use crate::{Error, Identity};
 
 /// How long a removed interface may take to go, and a new one to come: enumeration has no completion to wait for.
 const POLL: Duration = Duration::from_millis(20);
@@ -25,13 +25,13 @@ const POLL: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// [`Error::NoInf`]
-pub fn inf(named: Option<&Path>) -> Result<PathBuf, Error> {
+pub fn inf(driver: &Identity, named: Option<&Path>) -> Result<PathBuf, Error> {
     let path = match named {
         Some(path) => path.to_path_buf(),
         None => std::env::current_exe()
             .ok()
-            .and_then(|exe| exe.parent().map(|folder| folder.join(INF)))
-            .unwrap_or_else(|| INF.into()),
+            .and_then(|exe| exe.parent().map(|folder| folder.join(driver.inf)))
+            .unwrap_or_else(|| driver.inf.into()),
     };
     // Windows takes none but a full path.
     match std::path::absolute(&path) {
@@ -48,26 +48,31 @@ pub fn inf(named: Option<&Path>) -> Result<PathBuf, Error> {
 /// [`Error::AccessDenied`] without elevation; what the system said; [`Error::Unverified`] where the system reports
 /// success and no device offers the interface. A node that was created is removed again, except in the last case, which
 /// leaves it for the system's tools to explain.
-pub fn install(inf: &Path, timeout: Duration, say: &mut dyn FnMut(String)) -> Result<(), Error> {
+pub fn install(
+    driver: &Identity,
+    inf: &Path,
+    timeout: Duration,
+    say: &mut dyn FnMut(String),
+) -> Result<(), Error> {
     elevation::required_for("installing a driver")?;
-    let replaced = devices::remove_all()?;
+    let replaced = devices::remove_all(driver)?;
     if !replaced.is_empty() {
         for node in &replaced {
             say(format!("removed {}, to be replaced", node.instance_id));
         }
-        no_interface(timeout)?;
-        service::stop(timeout)?;
+        no_interface(driver, timeout)?;
+        service::stop(driver, timeout)?;
     }
-    devices::create(inf)?;
-    let restart = match update(inf) {
+    devices::create(driver, inf)?;
+    let restart = match update(driver, inf) {
         Ok(restart) => restart,
         Err(error) => {
             // The first error is the one to tell.
-            let _ = devices::remove_all();
+            let _ = devices::remove_all(driver);
             return Err(error);
         }
     };
-    for node in devices::list()? {
+    for node in devices::list(driver)? {
         say(match node.published_inf {
             Some(published) => format!("created {} from {published}", node.instance_id),
             None => format!("created {}", node.instance_id),
@@ -76,15 +81,16 @@ pub fn install(inf: &Path, timeout: Duration, say: &mut dyn FnMut(String)) -> Re
     if restart {
         return Err(Error::RestartNeeded("install the driver"));
     }
-    if until(timeout, || Ok(!interface::paths()?.is_empty()))? {
+    if until(timeout, || Ok(!interface::paths(driver)?.is_empty()))? {
         Ok(())
     } else {
-        let state = service::state()?;
+        let state = service::state(driver)?;
         Err(Error::Unverified(format!(
-            "{} was installed, and no device offers the driver's interface within {} s (service {SERVICE}: {state:?}): \
+            "{} was installed, and no device offers the driver's interface within {} s (service {}: {state:?}): \
              the driver did not load or its device did not start",
             inf.display(),
             timeout.as_secs(),
+            driver.service,
         )))
     }
 }
@@ -103,11 +109,11 @@ pub struct Removed {
 /// # Errors
 /// [`Error::AccessDenied`] without elevation; what the system said; [`Error::RestartNeeded`] where a handle that is open
 /// vetoed it; [`Error::Unverified`] if something is still there afterwards.
-pub fn uninstall(timeout: Duration) -> Result<Removed, Error> {
+pub fn uninstall(driver: &Identity, timeout: Duration) -> Result<Removed, Error> {
     elevation::required_for("removing a driver")?;
-    let nodes = devices::remove_all()?;
-    no_interface(timeout)?;
-    let service = service::delete(timeout)?;
+    let nodes = devices::remove_all(driver)?;
+    no_interface(driver, timeout)?;
+    let service = service::delete(driver, timeout)?;
     for inf in nodes.iter().filter_map(|node| node.published_inf.as_deref()) {
         // Only copies that Windows made of a third party's INF; the original stays where it is.
         if inf.to_ascii_lowercase().starts_with("oem") {
@@ -117,22 +123,23 @@ pub fn uninstall(timeout: Duration) -> Result<Removed, Error> {
             check("SetupUninstallOEMInf", gone)?;
         }
     }
-    if let Some(left) = devices::list()?.first() {
+    if let Some(left) = devices::list(driver)?.first() {
         return Err(Error::Unverified(format!(
             "the device {} is still there",
             left.instance_id
         )));
     }
-    match service::state()? {
+    match service::state(driver)? {
         State::Absent => Ok(Removed { nodes, service }),
         state => Err(Error::Unverified(format!(
-            "the service {SERVICE} is still there: {state:?}"
+            "the service {} is still there: {state:?}",
+            driver.service
         ))),
     }
 }
 
-fn update(inf: &Path) -> Result<bool, Error> {
-    let id = wide(HARDWARE_ID);
+fn update(driver: &Identity, inf: &Path) -> Result<bool, Error> {
+    let id = wide(driver.hardware_id);
     let path = wide(&inf.to_string_lossy());
     let mut restart = 0;
     // SAFETY: both strings end with a NUL, and `restart` is its place.
@@ -149,8 +156,8 @@ fn update(inf: &Path) -> Result<bool, Error> {
     Ok(restart != 0)
 }
 
-fn no_interface(timeout: Duration) -> Result<(), Error> {
-    if until(timeout, || Ok(interface::paths()?.is_empty()))? {
+fn no_interface(driver: &Identity, timeout: Duration) -> Result<(), Error> {
+    if until(timeout, || Ok(interface::paths(driver)?.is_empty()))? {
         Ok(())
     } else {
         Err(Error::Unverified(

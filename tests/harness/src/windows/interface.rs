@@ -2,7 +2,6 @@
 
 use core::ptr;
 
-use queued_work_item_ioctl::INTERFACE_GUID;
 use windows_sys::{
     Win32::{
         Devices::DeviceAndDriverInstallation::{
@@ -16,24 +15,23 @@ use windows_sys::{
 };
 
 use super::{devices::DeviceSet, explain, failed, last_error, narrow, size_of_u32};
-use crate::{Error, status::Win32Error};
-
-static INTERFACE: GUID = GUID {
-    data1: INTERFACE_GUID.data1,
-    data2: INTERFACE_GUID.data2,
-    data3: INTERFACE_GUID.data3,
-    data4: INTERFACE_GUID.data4,
-};
+use crate::{Error, Identity, status::Win32Error};
 
 /// The paths under which started devices offer the driver's interface.
 ///
 /// # Errors
 /// What `SetupAPI` said.
-pub fn paths() -> Result<Vec<String>, Error> {
+pub fn paths(driver: &Identity) -> Result<Vec<String>, Error> {
+    let guid = GUID {
+        data1: driver.interface.data1,
+        data2: driver.interface.data2,
+        data3: driver.interface.data3,
+        data4: driver.interface.data4,
+    };
     // SAFETY: the GUID is alive, nothing else is passed.
     let set = DeviceSet::checked("SetupDiGetClassDevs", unsafe {
         SetupDiGetClassDevsW(
-            &raw const INTERFACE,
+            &raw const guid,
             ptr::null(),
             ptr::null_mut(),
             DIGCF_DEVICEINTERFACE | DIGCF_PRESENT,
@@ -50,7 +48,7 @@ pub fn paths() -> Result<Vec<String>, Error> {
             SetupDiEnumDeviceInterfaces(
                 set.handle(),
                 ptr::null(),
-                &raw const INTERFACE,
+                &raw const guid,
                 index,
                 &raw mut interface,
             )

@@ -20,7 +20,7 @@ use windows_sys::Win32::{
 };
 
 use super::{check, explain, failed, last_error, wide};
-use crate::{Error, SERVICE, status::Win32Error};
+use crate::{Error, Identity, status::Win32Error};
 
 /// How often the service control manager is asked: it sends driver services' stops no notification.
 const POLL: Duration = Duration::from_millis(20);
@@ -52,8 +52,8 @@ pub enum State {
 ///
 /// # Errors
 /// What the service control manager said.
-pub fn state() -> Result<State, Error> {
-    match open(SERVICE_QUERY_STATUS)? {
+pub fn state(driver: &Identity) -> Result<State, Error> {
+    match open(driver, SERVICE_QUERY_STATUS)? {
         Some(service) => query(&service),
         None => Ok(State::Absent),
     }
@@ -63,38 +63,39 @@ pub fn state() -> Result<State, Error> {
 ///
 /// # Errors
 /// What the service control manager said; [`Error::Unverified`] if it still runs after `timeout`.
-pub fn stop(timeout: Duration) -> Result<(), Error> {
-    let Some(service) = open(SERVICE_QUERY_STATUS | SERVICE_STOP)? else {
+pub fn stop(driver: &Identity, timeout: Duration) -> Result<(), Error> {
+    let Some(service) = open(driver, SERVICE_QUERY_STATUS | SERVICE_STOP)? else {
         return Ok(());
     };
-    stop_opened(&service, timeout)
+    stop_opened(driver, &service, timeout)
 }
 
 /// Stops the driver's service and deletes it. Nothing happens where it is not there.
 ///
 /// # Errors
 /// As [`stop`]; [`Error::Unverified`] if it is still there after `timeout`.
-pub fn delete(timeout: Duration) -> Result<bool, Error> {
-    let Some(service) = open(SERVICE_QUERY_STATUS | SERVICE_STOP | DELETE)? else {
+pub fn delete(driver: &Identity, timeout: Duration) -> Result<bool, Error> {
+    let Some(service) = open(driver, SERVICE_QUERY_STATUS | SERVICE_STOP | DELETE)? else {
         return Ok(false);
     };
-    stop_opened(&service, timeout)?;
+    stop_opened(driver, &service, timeout)?;
     // SAFETY: the handle is open for deletion.
     check("DeleteService", unsafe { DeleteService(service.0) })?;
     // It goes with the last handle, which need not be ours.
     drop(service);
-    until(timeout, || Ok(state()? == State::Absent)).and_then(|gone| {
+    until(timeout, || Ok(state(driver)? == State::Absent)).and_then(|gone| {
         if gone {
             Ok(true)
         } else {
             Err(Error::Unverified(format!(
-                "the service {SERVICE} is still there: something has it open"
+                "the service {} is still there: something has it open",
+                driver.service
             )))
         }
     })
 }
 
-fn stop_opened(service: &Handle, timeout: Duration) -> Result<(), Error> {
+fn stop_opened(driver: &Identity, service: &Handle, timeout: Duration) -> Result<(), Error> {
     if query(service)? == State::Stopped {
         return Ok(());
     }
@@ -111,7 +112,8 @@ fn stop_opened(service: &Handle, timeout: Duration) -> Result<(), Error> {
         Ok(())
     } else {
         Err(Error::Unverified(format!(
-            "the service {SERVICE} did not stop within {} s",
+            "the service {} did not stop within {} s",
+            driver.service,
             timeout.as_secs()
         )))
     }
@@ -130,14 +132,14 @@ fn until(timeout: Duration, mut done: impl FnMut() -> Result<bool, Error>) -> Re
     }
 }
 
-fn open(access: u32) -> Result<Option<Handle>, Error> {
+fn open(driver: &Identity, access: u32) -> Result<Option<Handle>, Error> {
     // SAFETY: this machine, the active database.
     let manager = unsafe { OpenSCManagerW(ptr::null(), ptr::null(), SC_MANAGER_CONNECT) };
     if manager.is_null() {
         return Err(failed("OpenSCManager"));
     }
     let manager = Handle(manager);
-    let name = wide(SERVICE);
+    let name = wide(driver.service);
     // SAFETY: the manager is open, and the name ends with a NUL.
     let service = unsafe { OpenServiceW(manager.0, name.as_ptr(), access) };
     if !service.is_null() {

@@ -26,13 +26,14 @@ use super::{
     wide,
 };
 use crate::{
-    Error,
+    Error, Identity,
     device::{Access, Device, Request, Transport},
     status::Win32Error,
 };
 
-/// The driver that is installed on this machine.
+/// A driver that is installed on this machine.
 pub struct Installed {
+    driver: &'static Identity,
     inf: Option<PathBuf>,
     timeout: Duration,
 }
@@ -40,14 +41,14 @@ pub struct Installed {
 impl Installed {
     /// `inf` is what brings the device back after a surprise removal; without one, none is made.
     #[must_use]
-    pub const fn new(inf: Option<PathBuf>, timeout: Duration) -> Self {
-        Self { inf, timeout }
+    pub const fn new(driver: &'static Identity, inf: Option<PathBuf>, timeout: Duration) -> Self {
+        Self { driver, inf, timeout }
     }
 }
 
 impl Transport for Installed {
     fn open(&self, access: Access) -> Result<Box<dyn Device>, Error> {
-        let path = interface::paths()?
+        let path = interface::paths(self.driver)?
             .into_iter()
             .next()
             .ok_or(Error::NotInstalled)?;
@@ -92,12 +93,12 @@ impl Transport for Installed {
                     .into(),
             ));
         }
-        devices::remove_all().map(drop)
+        devices::remove_all(self.driver).map(drop)
     }
 
     fn restore(&self) -> Result<(), Error> {
-        let inf = install::inf(self.inf.as_deref())?;
-        install::install(&inf, self.timeout, &mut |_| {})
+        let inf = install::inf(self.driver, self.inf.as_deref())?;
+        install::install(self.driver, &inf, self.timeout, &mut |_| {})
     }
 }
 
