@@ -16,7 +16,7 @@ const POOL_TAG: ULONG = u32::from_le_bytes(*b"QWId");
 /// # Safety
 /// The system calls it, once, at `PASSIVE_LEVEL`, with a driver object and its registry path.
 #[expect(unreachable_pub, reason = "the linker reaches it, by its name")]
-// SAFETY: no other symbol of this image has this name.
+// No other symbol of this image has this name.
 #[unsafe(export_name = "DriverEntry")]
 pub unsafe extern "system" fn driver_entry(
     driver: &mut DRIVER_OBJECT,

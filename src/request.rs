@@ -86,6 +86,7 @@ impl IoRequest {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Direction {
     Input,
     Output,
