@@ -9,6 +9,7 @@ extern crate std;
 mod free;
 mod pending;
 mod queue;
+mod rundown;
 mod waiter;
 
 /// Runs a model with at most `preemptions` switches away from a thread that could go on: what finds nearly every
