@@ -2,7 +2,7 @@
 //!
 //! A scenario needs a few things of Windows: to open the device more than once, to have many control codes pending, to
 //! wait for one with a bound, to cancel one, to close a handle under one, and to see the device vanish. These traits are
-//! that list. [`windows`](crate::windows) gives it for an installed driver; the tests give it in memory.
+//! that list. `windows` gives it for an installed driver; the tests give it in memory.
 
 use std::time::Duration;
 
