@@ -3,8 +3,7 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::process::CommandExt as _,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
     time::{Duration, Instant},
@@ -15,6 +14,8 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
+
+use super::interrupt;
 
 /// After a driver died: time for the program to say what it saw.
 const GRACE: Duration = Duration::from_secs(5);
@@ -105,15 +106,17 @@ pub(crate) fn run(
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+        .stderr(Stdio::piped());
     let program = command.get_program().to_string_lossy().into_owned();
-    let mut child = command.spawn().with_context(|| format!("cannot run {program}"))?;
-    let group = process_group_of(&child)?;
+    let (mut child, group) =
+        interrupt::spawn(&mut command).with_context(|| format!("cannot run {program}"))?;
     let stdout = child.stdout.take().map(|from| copy(from, echo, io::stdout()));
     let stderr = child.stderr.take().map(|from| copy(from, echo, io::stderr()));
     thread::spawn(move || {
-        let _ = tell.send(Event::Exited(child.wait()));
+        let status = child.wait();
+        interrupt::ended(group);
+        // Nobody listens any more when the wait was given up.
+        let _ = tell.send(Event::Exited(status));
     });
     let end = wait(told, group, limit)?;
     let text = |output: Option<Receiver<Vec<u8>>>| {
@@ -132,11 +135,6 @@ pub(crate) fn run(
         stdout: text(stdout),
         stderr: text(stderr),
     })
-}
-
-fn process_group_of(child: &Child) -> Result<Pid> {
-    let id = i32::try_from(child.id()).context("a process id is out of range")?;
-    Ok(Pid::from_raw(id))
 }
 
 fn wait(told: &Receiver<Event>, group: Pid, limit: Duration) -> Result<End> {

@@ -9,6 +9,8 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc,
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -16,7 +18,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
     child::{self, Echo, Finished},
-    interrupt::Guard,
+    interrupt::{self, Guard},
     log::{Account, Finding},
     prefix::{KERNEL_DEBUG, Prefix, lock},
     recorder::{Mark, Recorder},
@@ -159,15 +161,20 @@ impl Session {
         let mut client = self.prefix.wine(KERNEL_DEBUG);
         client.args(["cmd", "/c", "exit"]);
         for mut command in [self.prefix.server(&[PERSISTENCE]), client] {
-            let mut child = command
+            command
                 .env("WINEDEBUG", KERNEL_DEBUG)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
-                .stderr(recorder.writer()?)
-                .spawn()
+                .stderr(recorder.writer()?);
+            let (mut child, group) = interrupt::spawn(&mut command)
                 .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-            let (tell, told) = std::sync::mpsc::channel();
-            std::thread::spawn(move || tell.send(child.wait()));
+            let (tell, told) = mpsc::channel();
+            thread::spawn(move || {
+                let status = child.wait();
+                interrupt::ended(group);
+                // Nobody listens any more when the wait was given up.
+                let _ = tell.send(status);
+            });
             // The session is dropped on the way out, which ends a process that hangs here too.
             let status = told
                 .recv_timeout(BOOT)
