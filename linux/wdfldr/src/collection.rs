@@ -49,7 +49,7 @@ wdf! {
     ) -> NTSTATUS {
         call.run(|| {
             call.at_most_dispatch();
-            let attributes = call.attributes(attributes)?;
+            let attributes = call.attributes(attributes)?.without_constraints()?;
             let parent = call.parent_or_driver(&attributes);
             let created = call.create(attributes, &parent, Collection(Lock::new(Vec::new())))?;
             call::write(collection, created.header().handle());

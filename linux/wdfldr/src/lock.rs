@@ -132,7 +132,7 @@ wdf! {
     fn WdfSpinLockCreate(call, attributes: PWDF_OBJECT_ATTRIBUTES, lock: *mut WDFSPINLOCK) -> NTSTATUS {
         call.run(|| {
             call.at_most_dispatch();
-            let attributes = call.attributes(attributes)?;
+            let attributes = call.attributes(attributes)?.without_constraints()?;
             let parent = call.parent_or_driver(&attributes);
             let body = SpinLock { owner: AtomicUsize::new(0), old: AtomicU8::new(0) };
             call::write(lock, call.create(attributes, &parent, body)?.header().handle());
@@ -161,7 +161,7 @@ wdf! {
     fn WdfWaitLockCreate(call, attributes: PWDF_OBJECT_ATTRIBUTES, lock: *mut WDFWAITLOCK) -> NTSTATUS {
         call.run(|| {
             call.at_most_dispatch();
-            let attributes = call.attributes(attributes)?;
+            let attributes = call.attributes(attributes)?.without_constraints()?;
             let parent = call.parent_or_driver(&attributes);
             let body = WaitLock { state: AtomicU32::new(0), owner: AtomicUsize::new(0) };
             call::write(lock, call.create(attributes, &parent, body)?.header().handle());

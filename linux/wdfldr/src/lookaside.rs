@@ -42,8 +42,8 @@ wdf! {
     ) -> NTSTATUS {
         call.run(|| {
             call.at_most_dispatch();
-            let attributes = call.attributes(attributes)?;
-            let memory = call.attributes(memory_attributes)?;
+            let attributes = call.attributes(attributes)?.without_constraints()?;
+            let memory = call.attributes(memory_attributes)?.without_constraints()?;
             if size == 0 {
                 return Err(status::INVALID_PARAMETER);
             }

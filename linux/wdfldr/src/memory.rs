@@ -140,7 +140,7 @@ fn begin(
     } else {
         call.at_most_dispatch();
     }
-    call.attributes(attributes)
+    call.attributes(attributes)?.without_constraints()
 }
 
 wdf! {

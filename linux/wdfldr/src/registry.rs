@@ -41,7 +41,7 @@ fn give(
     attributes: PWDF_OBJECT_ATTRIBUTES,
     key: *mut WDFKEY,
 ) -> Result<(), NTSTATUS> {
-    let attributes = call.attributes(attributes)?;
+    let attributes = call.attributes(attributes)?.without_constraints()?;
     let parent = call.parent_or_driver(&attributes);
     call::write(
         key,
@@ -211,7 +211,7 @@ wdf! {
     ) -> NTSTATUS {
         call.run(|| {
             call.passive();
-            let attributes = call.attributes(attributes)?;
+            let attributes = call.attributes(attributes)?.without_constraints()?;
             let (found, data) = call.get::<WdfKey>(key).0.query(name_of(name)?)?;
             let parent = call.parent_or_driver(&attributes);
             let created = memory::create(call.globals, attributes, &parent, || {
@@ -234,7 +234,7 @@ wdf! {
     ) -> NTSTATUS {
         call.run(|| {
             call.passive();
-            let attributes = call.attributes(attributes)?;
+            let attributes = call.attributes(attributes)?.without_constraints()?;
             let collection = call.get::<Collection>(collection);
             let data = typed(&call.get::<WdfKey>(key), name, REG_MULTI_SZ)?;
             let parent = call.parent(&attributes).unwrap_or_else(|| collection.any().clone());

@@ -41,7 +41,7 @@ wdf! {
     ) -> NTSTATUS {
         call.run(|| {
             call.passive();
-            let attributes = call.attributes(attributes)?;
+            let attributes = call.attributes(attributes)?.without_constraints()?;
             let parent = call.parent_or_driver(&attributes);
             let body = WdfString::new(string::copy(value).unwrap_or_default());
             call::write(string, call.create(attributes, &parent, body)?.header().handle());

@@ -101,7 +101,7 @@ wdf! {
         call.run(|| {
             call.at_most_dispatch();
             let config = call.config(config.cast_const())?;
-            let attributes = call.attributes(attributes)?;
+            let attributes = call.attributes(attributes)?.without_constraints()?;
             if config.EvtWorkItemFunc.is_none() {
                 return Err(status::INVALID_PARAMETER);
             }

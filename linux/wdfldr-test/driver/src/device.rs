@@ -1,8 +1,8 @@
 //! The device: a PnP function device without hardware that records what is asked of it.
 
 use core::ptr;
-use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::SeqCst;
+use core::sync::atomic::{AtomicI32, AtomicPtr};
 
 use wdfldr_test_contract::{Event, INTERFACE};
 use wdk_sys::{
@@ -26,6 +26,9 @@ pub(crate) struct DeviceContext {
 unsafe impl Zeroed for DeviceContext {}
 
 pub(crate) static DEVICE: ContextType<DeviceContext> = ContextType::new(c"DeviceContext", &DEVICE);
+
+/// What came of a second default queue: it can only be asked for while the device is being made.
+pub(crate) static SECOND_DEFAULT_QUEUE: AtomicI32 = AtomicI32::new(STATUS_SUCCESS);
 
 pub(crate) extern "C" fn evt_device_add(_driver: WDFDRIVER, init: PWDFDEVICE_INIT) -> NTSTATUS {
     record(Event::DeviceAdd);
@@ -75,6 +78,8 @@ fn add(mut init: PWDFDEVICE_INIT) -> Result<(), NTSTATUS> {
     attributes.EvtCleanupCallback = Some(evt_child_cleanup);
     object(attributes)?;
     requests::create_default_queue(device)?;
+    let again = requests::create_default_queue(device).map_or_else(|status| status, |()| STATUS_SUCCESS);
+    SECOND_DEFAULT_QUEUE.store(again, SeqCst);
     queues::create(device)?;
     pended::create(device)?;
     let guid = interface();

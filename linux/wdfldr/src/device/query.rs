@@ -9,7 +9,7 @@ use wdk_sys::{
 };
 
 use super::Device;
-use crate::call::wdf;
+use crate::call::{self, wdf};
 use crate::nt::print::log;
 use crate::nt::string::Utf16;
 use crate::nt::{check, ffi, status};
@@ -76,7 +76,11 @@ wdf! {
             }
             // SAFETY: the PDO is live while the device is attached; the buffer is the driver's, of this length.
             check(unsafe { ffi::IoGetDeviceProperty(device.pdo(), property, length, buffer, needed) })?;
-            Ok(())
+            // Wine reports success for a buffer that is too small for a string.
+            match call::read(needed.cast_const()) {
+                Some(needed) if needed > length => Err(status::BUFFER_TOO_SMALL),
+                _ => Ok(()),
+            }
         })
     }
 

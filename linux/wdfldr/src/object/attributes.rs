@@ -38,6 +38,20 @@ impl Attributes {
         context_type: core::ptr::null(),
     };
 
+    /// For an object without callbacks of its own, which has neither an execution level nor a synchronization scope.
+    ///
+    /// # Errors
+    /// STATUS_WDF_EXECUTION_LEVEL_INVALID, STATUS_WDF_SYNCHRONIZATION_SCOPE_INVALID if it was given one.
+    pub(crate) fn without_constraints(self) -> Result<Self, NTSTATUS> {
+        if self.execution_level != Self::NONE.execution_level {
+            return Err(status::WDF_EXECUTION_LEVEL_INVALID);
+        }
+        if self.synchronization_scope != Self::NONE.synchronization_scope {
+            return Err(status::WDF_SYNCHRONIZATION_SCOPE_INVALID);
+        }
+        Ok(self)
+    }
+
     pub(super) fn has_context_or_callbacks(&self) -> bool {
         !self.context_type.is_null() || self.cleanup.is_some() || self.destroy.is_some()
     }
@@ -46,8 +60,8 @@ impl Attributes {
 /// Checks the attributes as KMDF does.
 ///
 /// # Errors
-/// STATUS_INFO_LENGTH_MISMATCH for a wrong `Size`, STATUS_INVALID_PARAMETER for an enumeration out of range or a
-/// `ContextSizeOverride` smaller than the context, STATUS_OBJECT_NAME_INVALID for an override without a context type.
+/// STATUS_INFO_LENGTH_MISMATCH for a wrong `Size`, STATUS_WDF_OBJECT_ATTRIBUTES_INVALID for an enumeration out of range
+/// and for a `ContextSizeOverride` that is smaller than the context or without a context type.
 pub(crate) fn check(pointer: *const WDF_OBJECT_ATTRIBUTES) -> Result<Attributes, NTSTATUS> {
     let Some(given) = call::read(pointer) else {
         return Ok(Attributes::NONE);
@@ -60,7 +74,7 @@ pub(crate) fn check(pointer: *const WDF_OBJECT_ATTRIBUTES) -> Result<Attributes,
     let scopes = _WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeInheritFromParent
         ..=_WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeNone;
     if !levels.contains(&given.ExecutionLevel) || !scopes.contains(&given.SynchronizationScope) {
-        return Err(status::INVALID_PARAMETER);
+        return Err(status::WDF_OBJECT_ATTRIBUTES_INVALID);
     }
     let mut context_size = 0;
     if let Some(info) = call::read(given.ContextTypeInfo) {
@@ -70,12 +84,12 @@ pub(crate) fn check(pointer: *const WDF_OBJECT_ATTRIBUTES) -> Result<Attributes,
         context_size = info.ContextSize;
         if given.ContextSizeOverride != 0 {
             if given.ContextSizeOverride < context_size {
-                return Err(status::INVALID_PARAMETER);
+                return Err(status::WDF_OBJECT_ATTRIBUTES_INVALID);
             }
             context_size = given.ContextSizeOverride;
         }
     } else if given.ContextSizeOverride != 0 {
-        return Err(status::OBJECT_NAME_INVALID);
+        return Err(status::WDF_OBJECT_ATTRIBUTES_INVALID);
     }
     Ok(Attributes {
         cleanup: given.EvtCleanupCallback,

@@ -295,7 +295,7 @@ impl Config {
     ///
     /// # Errors
     /// STATUS_INVALID_PARAMETER for an unknown dispatch type, for a limit on a queue that is not parallel or a parallel
-    /// queue with none, and for callbacks that the dispatch type does not call or lacks.
+    /// queue with none, and for callbacks that the dispatch type does not call; STATUS_WDF_NO_CALLBACK if it lacks one.
     fn check(given: &WDF_IO_QUEUE_CONFIG, control_device: bool) -> Result<Self, NTSTATUS> {
         let handlers = given.EvtIoDefault.is_some()
             || given.EvtIoRead.is_some()
@@ -310,8 +310,10 @@ impl Config {
             _WDF_IO_QUEUE_DISPATCH_TYPE::WdfIoQueueDispatchParallel if limit != 0 => Kinds::Parallel(limit),
             _ => return Err(status::INVALID_PARAMETER),
         };
-        if handlers == (kind == Kinds::Manual) {
-            return Err(status::INVALID_PARAMETER);
+        match kind {
+            Kinds::Manual if handlers => return Err(status::INVALID_PARAMETER),
+            Kinds::Sequential | Kinds::Parallel(_) if !handlers => return Err(status::WDF_NO_CALLBACK),
+            _ => {}
         }
         let power_managed = match given.PowerManaged {
             _WDF_TRI_STATE::WdfFalse => false,
