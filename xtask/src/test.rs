@@ -11,7 +11,7 @@ use crate::{
     lint,
     process::Tool,
     progress::Step,
-    wine::{EndToEnd, RuntimeOptions},
+    wine::{EndToEnd, RuntimeOptions, test_runtime},
 };
 
 /// Options of `test`.
@@ -48,6 +48,8 @@ enum Part {
     Docs,
     /// The driver, the KMDF runtime and the harness build without warnings, and their images are sound
     Build,
+    /// The KMDF runtime in Wine, by a driver made for it
+    Wdfldr,
     /// The main scenario in Wine
     Run,
     /// The acceptance scenarios in Wine
@@ -58,13 +60,14 @@ enum Part {
 
 impl Part {
     /// Every part, in the order in which they run: what is quick and fails often comes first.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Format,
         Self::Lints,
         Self::Host,
         Self::Docs,
         Self::KernelLints,
         Self::Build,
+        Self::Wdfldr,
         Self::Run,
         Self::Scenarios,
         Self::Reinstall,
@@ -76,7 +79,7 @@ impl Part {
     }
 
     fn needs_wine(self) -> bool {
-        matches!(self, Self::Run | Self::Scenarios | Self::Reinstall)
+        matches!(self, Self::Wdfldr | Self::Run | Self::Scenarios | Self::Reinstall)
     }
 
     fn is_wanted(self, options: &Options) -> bool {
@@ -160,6 +163,7 @@ impl Tests<'_> {
             Part::Host => self.host(),
             Part::Docs => self.cargo("docs", &["doc", "--locked", "--no-deps"]),
             Part::Build => self.build(),
+            Part::Wdfldr => test_runtime(self.context, self.runtime.as_deref()),
             Part::Run => self.end_to_end().run(),
             Part::Scenarios => {
                 let program = build::test_program(self.context, "queued-work-item-harness", "driver")?;
@@ -258,7 +262,7 @@ mod tests {
         );
         assert_eq!(
             wanted(&["--e2e-only"]),
-            [Part::Run, Part::Scenarios, Part::Reinstall]
+            [Part::Wdfldr, Part::Run, Part::Scenarios, Part::Reinstall]
         );
     }
 

@@ -15,26 +15,41 @@ use crate::paths::Paths;
 /// Time for an installation or a removal; each takes a fraction of a second.
 const CHORE: Duration = Duration::from_mins(1);
 
-/// The driver and the harness that handles it.
+/// A driver and the program that handles it.
 #[derive(Debug)]
 pub(crate) struct Driver<'a> {
     session: &'a Session,
-    harness: PathBuf,
+    /// The program that installs, drives and removes it.
+    program: PathBuf,
+    /// What its `install` and `uninstall` are told beside that.
+    options: &'static [&'static str],
     /// Whether the KMDF runtime is ours, which accounts for each driver at unload.
     accounted: bool,
 }
 
 impl<'a> Driver<'a> {
-    /// The driver as it was built; nothing is installed yet.
+    /// The driver and its harness as they were built; nothing is installed yet.
     pub(crate) fn new(paths: &Paths, session: &'a Session, accounted: bool) -> Self {
         Self {
             session,
-            harness: paths.out().join("qwi-harness.exe"),
+            program: paths.out().join("qwi-harness.exe"),
+            // Time for the harness to say what it waited for, before it is killed.
+            options: &["--timeout", "30"],
             accounted,
         }
     }
 
-    /// Installs it from the INF beside the harness.
+    /// The driver that tests the runtime, and what runs its tests.
+    pub(crate) fn of_runtime_tests(paths: &Paths, session: &'a Session, accounted: bool) -> Self {
+        Self {
+            session,
+            program: paths.out().join("wdfldr-test.exe"),
+            options: &[],
+            accounted,
+        }
+    }
+
+    /// Installs it from the INF beside the program.
     pub(crate) fn install(&self, echo: Echo) -> Result<()> {
         self.chore("install", echo).map(|_| ())
     }
@@ -51,7 +66,7 @@ impl<'a> Driver<'a> {
             .map_err(|error| self.session.complaint(outcome, &format!("{error:#}")))
     }
 
-    /// Runs the harness, whatever comes of it.
+    /// Runs the program, whatever comes of it.
     pub(crate) fn run(
         &self,
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
@@ -59,10 +74,10 @@ impl<'a> Driver<'a> {
         echo: Echo,
     ) -> Result<Outcome> {
         self.session
-            .run(&Launch::new(&self.harness, limit).args(args).echo(echo))
+            .run(&Launch::new(&self.program, limit).args(args).echo(echo))
     }
 
-    /// Runs the harness; its failure is an error.
+    /// Runs the program; its failure is an error.
     pub(crate) fn expect(
         &self,
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
@@ -70,11 +85,11 @@ impl<'a> Driver<'a> {
         echo: Echo,
     ) -> Result<Outcome> {
         self.session
-            .expect(&Launch::new(&self.harness, limit).args(args).echo(echo))
+            .expect(&Launch::new(&self.program, limit).args(args).echo(echo))
     }
 
     fn chore(&self, verb: &str, echo: Echo) -> Result<Outcome> {
-        self.expect([verb, "--timeout", "30"], CHORE, echo)
+        self.expect(std::iter::once(&verb).chain(self.options), CHORE, echo)
     }
 }
 

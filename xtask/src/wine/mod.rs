@@ -11,6 +11,7 @@
 //! | `report` | what a developer is told of a failure |
 //! | `device` | the driver installed, driven, removed, and its account at unload |
 //! | `endtoend` | the tests of all that |
+//! | `runtime` | the tests of the KMDF runtime |
 //! | `commands` | `run`, `harness`, `shell`, `log`, `clean-prefix` |
 
 mod child;
@@ -22,6 +23,7 @@ mod log;
 mod prefix;
 mod recorder;
 mod report;
+mod runtime;
 mod session;
 
 pub(crate) use commands::{
@@ -30,3 +32,4 @@ pub(crate) use commands::{
 };
 pub(crate) use endtoend::EndToEnd;
 pub(crate) use prefix::Prefix;
+pub(crate) use runtime::test as test_runtime;
