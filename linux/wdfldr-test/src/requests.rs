@@ -201,8 +201,16 @@ fn a_closed_handle_leaves_the_drivers_requests() -> Verdict {
     pended.stays_pending()?;
     drop(leaving);
     pended.stays_pending()?;
-    equal!(client.number(contract::UNPEND, &[])?, 0, "the status of unmarking it");
+    equal!(
+        client.number(contract::UNPEND, &[])?,
+        0,
+        "the status of unmarking it"
+    );
     equal!(pended.reply()?.tag, 3, "its tag");
-    equal!(client.number(contract::CANCEL_COUNT, &[])?, cancels, "calls of EvtRequestCancel");
+    equal!(
+        client.number(contract::CANCEL_COUNT, &[])?,
+        cancels,
+        "calls of EvtRequestCancel"
+    );
     Ok(())
 }

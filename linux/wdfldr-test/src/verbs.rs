@@ -38,6 +38,8 @@ fn violate(name: &str) -> Verdict {
     let violation = Violation::ALL.iter().find(|violation| violation.name() == name);
     let violation = *violation.ok_or_else(|| format!("no rule is called {name}"))?;
     let client = Client::open()?;
+    // For whoever reads the kernel log.
+    println!("culprit: {}", violation.culprit());
     let outcome = client.ask(contract::VIOLATE, &[0, violation as u32], 0);
     match outcome {
         Ok(completion) if completion.status == NtStatus::SUCCESS => {

@@ -234,6 +234,25 @@ numbered! {
     }
 }
 
+impl Violation {
+    /// What our runtime must name in the message with which it stops the driver: the function that was called, or the
+    /// callback that returned.
+    #[must_use]
+    pub const fn culprit(self) -> &'static str {
+        match self {
+            Self::WaitAtDispatch => "KeWaitForSingleObject",
+            Self::FlushAtDispatch => "WdfWorkItemFlush",
+            Self::WaitLockAtDispatch => "WdfWaitLockAcquire",
+            Self::AbsentFunction => "WdfIoQueueAssignForwardProgressPolicy",
+            Self::DeletedHandle => "WdfObjectReferenceActual",
+            Self::WrongHandle => "WdfSpinLockAcquire",
+            Self::CompletedTwice => "WdfRequestCompleteWithInformation",
+            Self::LockNotHeld => "WdfSpinLockRelease",
+            Self::LockKept => "EvtIoDeviceControl",
+        }
+    }
+}
+
 numbered! {
     /// A callback of the framework.
     Event {

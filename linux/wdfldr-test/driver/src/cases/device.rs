@@ -246,7 +246,11 @@ pub(super) fn properties_of_the_device_are_read(device: WDFDEVICE) -> Verdict {
         (status, length)
     };
     let (status, needed) = query(2);
-    status!(status, STATUS_BUFFER_TOO_SMALL, "a buffer of two bytes, for {needed}");
+    status!(
+        status,
+        STATUS_BUFFER_TOO_SMALL,
+        "a buffer of two bytes, for {needed}"
+    );
     check!(needed > 2, "{needed} bytes are needed");
     let (status, _) = query(128);
     success("WdfDeviceQueryProperty", status)?;
