@@ -76,13 +76,14 @@ fn w12_cancel_drops_what_has_not_begun_and_tells_everyone() {
 fn w12_cancel_from_the_callback() {
     let passive = &mut passive();
     let own = Arc::new(std::sync::OnceLock::<Queue>::new());
-    let (inside, dropped) = (Arc::clone(&own), Log::default());
+    let (inside, dropped) = (Arc::downgrade(&own), Log::default());
     let seen = dropped.clone();
     let gate = Gate::closed();
     let passed = gate.clone();
     let queue = Queue::create(passive, Parent::default(), &Config::new(4), move |_, passive| {
         passed.pass();
-        seen.push(inside.get().expect("set").cancel(passive));
+        let queue = inside.upgrade().expect("the test keeps it");
+        seen.push(queue.get().expect("set").cancel(passive));
     })
     .expect("create");
     let Ok(()) = own.set(queue) else {
