@@ -119,8 +119,9 @@ fn w11_flush_returns_although_the_queue_never_empties() {
     for _ in 0..20 {
         let before = u64::try_from(runs.len()).expect("few");
         queue.flush(passive).expect("flush");
+        // Not more: the last of them may not have enqueued its successor when the flush began.
         assert!(
-            queue.counters().executed > before,
+            queue.counters().executed >= before,
             "what was accepted before has ended"
         );
         assert!(!queue.is_empty(), "it never empties");
