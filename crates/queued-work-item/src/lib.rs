@@ -59,13 +59,28 @@
 //! |---|---|---|
 //! | IDLE | nothing is pending | a push: SCHEDULED, and that producer schedules the work item |
 //! | SCHEDULED | a start is on its way | the first start: RUNNING; any other start finds no SCHEDULED and returns |
-//! | RUNNING | one worker drains | the drainer, by an exchange that fails if something was pushed: IDLE; after some hundreds of items: SCHEDULED, to give its thread back |
+//! | RUNNING | one worker drains, or has parked because the queue is stopped | the drainer, by an exchange that fails if something was pushed: IDLE; after some hundreds of items: SCHEDULED, to give its thread back; a start, if it has parked: SCHEDULED |
+//!
+//! # Stopping
+//! [`stop`](QueuedWorkItem::stop) pauses a queue between items, for a device that leaves D0, and
+//! [`start`](QueuedWorkItem::start) lets it go on.
+//!
+//! | while stopped | |
+//! |---|---|
+//! | enqueue | accepted, in order, as far as there are buffers |
+//! | the callback that runs | goes on; `stop` does not wait for it, [`stop_and_wait`](QueuedWorkItem::stop_and_wait) does |
+//! | the next item | does not begin: a worker that comes parks and gives its thread back |
+//! | `flush`, a wait without a bound | wait for the start |
+//! | `cancel` | drops and tells, as ever |
+//! | [`Close::Cancel`], dropping the queue, the parent's deletion | drop and tell; nothing begins any more |
+//! | [`Close::Drain`] | ends the stop: what is queued runs |
 //!
 //! # Closing
 //! | step of a close | from then on |
 //! |---|---|
 //! | CLOSING is set in the word | no enqueue succeeds (`STATUS_DELETE_PENDING`); those that overlapped and succeeded end before the close returns |
 //! | with [`Close::Cancel`]: cancel | what had not begun is dropped, its waiters and completions told `Cancelled` |
+//! | a stop ends, for good | a parked drain goes on, or ends when nothing is left |
 //! | the free buffers are closed and counted | each other buffer reports when it comes home |
 //! | every buffer is home, nobody runs a callback or completion | the close returns; a start that still comes finds nothing and returns |
 //!
@@ -79,6 +94,8 @@
 //! | [`create`](QueuedWorkItem::create) | PASSIVE | [`CreateError`] |
 //! | `enqueue`, `enqueue_with` | <= DISPATCH | [`EnqueueError`]: full, too long, closing; what was moved in comes back |
 //! | `enqueue_and_wait`, with and without a timeout | PASSIVE | [`WaitError`]: refused, cancelled, from inside the queue |
+//! | [`stop`](QueuedWorkItem::stop), [`start`](QueuedWorkItem::start) | <= DISPATCH | none |
+//! | [`stop_and_wait`](QueuedWorkItem::stop_and_wait) | PASSIVE | [`PossibleDeadlock`]: from inside the queue |
 //! | [`flush`](QueuedWorkItem::flush), [`close`](QueuedWorkItem::close) | PASSIVE | [`PossibleDeadlock`]: from inside the queue |
 //! | [`cancel`](QueuedWorkItem::cancel) | PASSIVE | none |
 //! | [`len`](QueuedWorkItem::len), [`counters`](QueuedWorkItem::counters), … | <= DISPATCH | none |

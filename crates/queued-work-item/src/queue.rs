@@ -155,8 +155,56 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
         self.core().cancel_all()
     }
 
+    /// Lets no item begin until [`start`](Self::start): when this returns, none does. It never waits for the callback
+    /// that runs, which may go on for as long as it likes; [`stop_and_wait`](Self::stop_and_wait) does.
+    ///
+    /// A stopped queue keeps what it has and its order, and takes more: enqueues succeed as far as there are buffers. A
+    /// `flush` or an unbounded wait lasts until the queue is started and the item has run. [`cancel`](Self::cancel)
+    /// drops as ever. [`close`](Self::close) ends the stop: with `Cancel` nothing begins any more; with `Drain` what
+    /// is queued **runs**, for a close must not hang on a start that nobody is left to make. So a driver whose callback
+    /// touches hardware stops the queue in `EvtDeviceD0Exit`, starts it in `EvtDeviceD0Entry`, and closes it with
+    /// `Cancel` in `EvtDeviceSelfManagedIoCleanup`.
+    ///
+    /// Stops do not add up, and a closing queue takes no notice of one. It follows `DMF_ThreadedBufferQueue_Stop`,
+    /// without its wait. It may be called from the callback.
+    ///
+    /// # IRQL
+    /// `<= DISPATCH_LEVEL`.
+    pub fn stop(&self) {
+        self.core().stop();
+    }
+
+    /// As [`stop`](Self::stop), and returns when no callback runs: with its item's waiter and completion told. What
+    /// `EvtDeviceD0Exit` calls when the callback may not meet hardware without power.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`. The time it takes is that of the callback that runs.
+    ///
+    /// # Errors
+    /// [`PossibleDeadlock`] from the queue's own callback or completions; the queue is not stopped then.
+    pub fn stop_and_wait(&self, passive: &mut Passive) -> Result<(), PossibleDeadlock> {
+        let _ = passive;
+        self.core().stop_and_wait()
+    }
+
+    /// Lets items begin again after a [`stop`](Self::stop), in the order of their enqueue. Nothing happens when the
+    /// queue is not stopped.
+    ///
+    /// # IRQL
+    /// `<= DISPATCH_LEVEL`.
+    pub fn start(&self) {
+        self.core().start();
+    }
+
+    /// Is the queue stopped, and not closing? IRQL `<= DISPATCH_LEVEL`.
+    pub fn is_stopped(&self) -> bool {
+        self.core().ready.lock().is_stopped()
+    }
+
     /// Closes the queue: no enqueue that begins after this call began succeeds. When it returns, no callback or
     /// completion runs or will, every waiter has been woken, and every buffer is home.
+    ///
+    /// A [stopped](Self::stop) queue is no longer: with `Drain`, what is queued runs.
     ///
     /// A second close waits as the first does, and `Cancel` escalates a drain that is going on. The time it takes is
     /// that of the callback that runs, and with `Drain` of those that have not.
@@ -393,6 +441,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Drop for QueuedWorkItem<T, 
         let core = self.core();
         core.pending.0.close();
         core.cancel_all();
+        core.end_stop();
         // SAFETY: the handle's ownership, given up once; the core is not used after it.
         unsafe { Core::release_owner(self.core, false) };
     }

@@ -30,6 +30,21 @@ pub(crate) enum Until {
     Ended(u64),
     /// Every buffer is home, and nobody runs a callback or a completion.
     Quiet,
+    /// No item runs, if only for the moment.
+    Paused,
+}
+
+/// May items begin?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Power {
+    /// They may.
+    On,
+    /// They may not. A drainer that comes parks.
+    Stopped,
+    /// They may not, and a drainer has parked: its activation is for whoever ends the stop.
+    Parked,
+    /// They may, and it stays so: the queue is closing.
+    OnForGood,
 }
 
 /// Somebody who is telling cancelled items' waiters, on its own stack.
@@ -63,6 +78,7 @@ pub(crate) struct Ready {
     /// How many there are, once those that were at home when closing began have been counted.
     total: Option<u32>,
     pub(crate) high_water: u64,
+    power: Power,
 }
 
 // SAFETY: the pointers are to frames of waiting threads, which are shared by this list's lock.
@@ -102,6 +118,7 @@ impl Ready {
             home: 0,
             total: None,
             high_water: 0,
+            power: Power::On,
         }
     }
 
@@ -233,6 +250,38 @@ impl Ready {
         self.wake_satisfied();
     }
 
+    /// Lets no item begin, unless that has been ruled out.
+    pub(crate) fn stop(&mut self) {
+        if self.power == Power::On {
+            self.power = Power::Stopped;
+        }
+    }
+
+    /// Lets items begin again. `true`: a drainer had parked.
+    pub(crate) fn start(&mut self) -> bool {
+        let parked = self.power == Power::Parked;
+        if self.power != Power::OnForGood {
+            self.power = Power::On;
+        }
+        parked
+    }
+
+    /// As [`start`](Self::start), and no stop has an effect from now on.
+    pub(crate) fn start_for_good(&mut self) -> bool {
+        let parked = self.power == Power::Parked;
+        self.power = Power::OnForGood;
+        parked
+    }
+
+    pub(crate) const fn is_stopped(&self) -> bool {
+        matches!(self.power, Power::Stopped | Power::Parked)
+    }
+
+    /// The drainer, having seen that the queue is stopped, leaves.
+    pub(crate) fn park(&mut self) {
+        self.power = Power::Parked;
+    }
+
     /// Does `thread` run inside the queue: a callback, or a completion?
     pub(crate) fn is_inside(&self, thread: u64) -> bool {
         if self.drainer == Some(thread) {
@@ -273,6 +322,7 @@ impl Ready {
                     && self.current.is_none_or(|current| current > item)
                     && !self.any_canceller(|canceller| canceller.oldest <= item)
             }
+            Until::Paused => self.current.is_none(),
             Until::Quiet => {
                 self.total == Some(self.home) && self.current.is_none() && self.cancellers.is_null()
             }

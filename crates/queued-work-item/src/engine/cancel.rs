@@ -1,6 +1,6 @@
 //! Dropping what has not begun, and the waits for the queue itself: flush and close.
 
-use super::Core;
+use super::{Broken, Core};
 use crate::kernel::{Irql, check_irql, current_thread_id, with_stack_event};
 use crate::payload::Payload;
 use crate::ready::{Canceller, QueueWaiter, Until};
@@ -8,25 +8,30 @@ use crate::slots::Slot;
 use crate::{Completion, Context, Outcome, PossibleDeadlock};
 
 /// Takes a canceller off the list when its work is done, also when a completion panics on a host.
-struct CancelGuard<'a, T: Payload + ?Sized, K: Completion, C: Context> {
-    core: &'a Core<T, K, C>,
+struct CancelGuard<'a, T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> {
+    core: &'a Core<T, K, C, VARIANT>,
     canceller: &'a Canceller,
 }
 
-impl<T: Payload + ?Sized, K: Completion, C: Context> Drop for CancelGuard<'_, T, K, C> {
+impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Drop
+    for CancelGuard<'_, T, K, C, VARIANT>
+{
     fn drop(&mut self) {
         self.core.ready.lock().end_cancel(self.canceller);
     }
 }
 
-impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
+impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, K, C, VARIANT> {
     /// Drops whatever has not begun, tells whoever waits for it, and returns how many that were.
     pub(crate) fn cancel_all(&self) -> u64 {
         let mut canceller = Canceller::new(current_thread_id());
         let (dropped, pending) = {
+            let unlocked = self
+                .is(Broken::CancelTakesUnlocked)
+                .then(|| self.pending.0.take());
             let mut ready = self.ready.lock();
             // Under the lock, which the drainer holds when it takes: what is not here is in the list.
-            let word = self.pending.0.take();
+            let word = unlocked.unwrap_or_else(|| self.pending.0.take());
             // SAFETY: the guard below takes the canceller off before this frame ends.
             match unsafe { ready.cancel(word, &mut canceller) } {
                 None => return 0,
@@ -75,7 +80,11 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
     pub(crate) fn flush(&self) -> Result<(), PossibleDeadlock> {
         check_irql(Irql::PASSIVE, "QueuedWorkItem::flush");
         // Read under the lock, where every reading that is noted is newer than the last.
-        self.wait_until(|ready| Until::Ended(ready.note(self.pending.0.load())))
+        let unlocked = self.is(Broken::FlushReadsUnlocked).then(|| self.pending.0.load());
+        self.wait_until(|ready| {
+            let word = unlocked.unwrap_or_else(|| self.pending.0.load());
+            Until::Ended(ready.note(word))
+        })
     }
 
     /// Lets no enqueue succeed any more, optionally drops what has not begun, and waits until all is quiet. How many
@@ -86,7 +95,15 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
             return Err(PossibleDeadlock);
         }
         self.pending.0.close();
-        let cancelled = if cancel { self.cancel_all() } else { 0 };
+        let cancelled = if cancel {
+            let cancelled = self.cancel_all();
+            self.end_stop();
+            cancelled
+        } else {
+            // Or the wait below could only end with a start that nobody may be left to make.
+            self.start_for_good();
+            0
+        };
         // The first closer counts; who comes second waits for that count as for everything else.
         if let Some(home) = self.slots.close() {
             self.ready.lock().counted_home(home, self.slots.max());
@@ -95,7 +112,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
         Ok(cancelled)
     }
 
-    fn wait_until(
+    pub(super) fn wait_until(
         &self,
         until: impl FnOnce(&mut crate::ready::Ready) -> Until,
     ) -> Result<(), PossibleDeadlock> {

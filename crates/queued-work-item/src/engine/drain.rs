@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use super::Core;
+use super::{Broken, Core};
 use crate::kernel::current_thread_id;
 use crate::payload::Payload;
 use crate::pending::Word;
@@ -19,11 +19,13 @@ enum Step {
     Run(Slot),
     /// The share is used up, and the state is SCHEDULED again.
     Yield,
+    /// The queue is stopped. The state stays RUNNING, and whoever starts the queue has the activation's share.
+    Parked,
     /// The state is IDLE: another drainer may be at work already.
     Idle,
 }
 
-impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
+impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, K, C, VARIANT> {
     /// Runs items until there are none, or the share is used up.
     ///
     /// # Safety
@@ -44,6 +46,10 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
                     step => break step,
                 }
             };
+            if matches!(step, Step::Parked) {
+                // Another thread may be ending the queue already; the start that this is keeps the memory.
+                return;
+            }
             if matches!(step, Step::Yield) {
                 let scheduled = core.work_item.schedule();
                 // A start that cannot be scheduled (the parent is being deleted) is made up for here, unless a late one
@@ -62,12 +68,25 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
 
     /// Settles the last item and begins the next.
     fn step(&self, ended: Option<Word>, left: u32) -> Step {
+        let unlocked = self
+            .is(Broken::LooksForStopEarly)
+            .then(|| self.ready.lock().is_stopped());
         let mut ready = self.ready.lock();
         ready.begin_drain(current_thread_id());
         if let Some(word) = ended {
             ready.end_current(word);
         }
         loop {
+            // Under the lock that stop takes: when it has returned, nothing begins.
+            if ready.is_stopped() && unlocked.unwrap_or(true) {
+                ready.end_drain();
+                if self.is(Broken::ParksUnlocked) {
+                    drop(ready);
+                    ready = self.ready.lock();
+                }
+                ready.park();
+                return Step::Parked;
+            }
             if left == 0 && !ready.is_empty() {
                 ready.end_drain();
                 // The next drainer takes the activation over, and may end it before this one has come back from

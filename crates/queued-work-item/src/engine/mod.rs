@@ -13,13 +13,14 @@
 
 mod cancel;
 mod drain;
+mod stop;
 mod submit;
 
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use crate::kernel::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use crate::kernel::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::kernel::cell::UnsafeCell;
 use crate::kernel::{Block, Parent, SpinLock, Target, WorkItem};
 use crate::payload::Payload;
@@ -40,21 +41,37 @@ pub(crate) struct Refused {
     pub(crate) closing: AtomicU64,
 }
 
-type Invoke<T, K, C> = unsafe fn(NonNull<Core<T, K, C>>, &mut Item<'_, T, C>, &mut Passive);
+type Invoke<T, K, C, const VARIANT: u8> =
+    unsafe fn(NonNull<Core<T, K, C, VARIANT>>, &mut Item<'_, T, C>, &mut Passive);
+
+/// Variants that are wrong on purpose, for the models to catch: `Core<…, { Broken::… as u8 }>`. The product is 0.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(all(loom, test)), allow(dead_code, reason = "only the models make these"))]
+pub(crate) enum Broken {
+    /// A drainer that finds the queue stopped says so only after it has let go of the lock: a start in between does not
+    /// know that it has to schedule.
+    ParksUnlocked = 1,
+    /// Cancel takes what is pending before it has the lock.
+    CancelTakesUnlocked = 2,
+    /// Flush reads how far it has to wait before it has the lock.
+    FlushReadsUnlocked = 3,
+    /// The drainer looks whether the queue is stopped, and then takes the lock to begin an item.
+    LooksForStopEarly = 4,
+}
 
 /// A queue without its callback's type.
 ///
 /// # Invariants
 /// - It is the first field of a [`WithCallback`], in a block of its own.
 /// - `slots` and the callback are valid while there are owners, and nobody but an owner touches them.
-pub(crate) struct Core<T: Payload + ?Sized, K: Completion, C: Context> {
+pub(crate) struct Core<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8 = 0> {
     pub(crate) pending: OwnLine<Pending>,
     pub(crate) ready: SpinLock<Ready>,
     pub(crate) refused: Refused,
     owners: AtomicUsize,
     memory: AtomicUsize,
     work_item: WorkItem,
-    invoke: Invoke<T, K, C>,
+    invoke: Invoke<T, K, C, VARIANT>,
     drop_callback: unsafe fn(NonNull<Self>),
     base: NonNull<u8>,
     pub(crate) slots: ManuallyDrop<Slots<K, C>>,
@@ -64,12 +81,12 @@ pub(crate) struct Core<T: Payload + ?Sized, K: Completion, C: Context> {
 }
 
 #[repr(C)]
-struct WithCallback<T: Payload + ?Sized, K: Completion, C: Context, F> {
-    core: Core<T, K, C>,
+struct WithCallback<T: Payload + ?Sized, K: Completion, C: Context, F, const VARIANT: u8> {
+    core: Core<T, K, C, VARIANT>,
     callback: UnsafeCell<ManuallyDrop<F>>,
 }
 
-impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
+impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, K, C, VARIANT> {
     /// A core with one owner, the caller.
     #[allow(
         clippy::trivially_copy_pass_by_ref,
@@ -86,9 +103,9 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
     {
         let _ = passive;
         let slots = Slots::new(config, T::layout(config)?)?;
-        let block = Block::zeroed(core::alloc::Layout::new::<WithCallback<T, K, C, F>>())
+        let block = Block::zeroed(core::alloc::Layout::new::<WithCallback<T, K, C, F, VARIANT>>())
             .ok_or(CreateError::OutOfMemory)?;
-        let whole = block.start().cast::<WithCallback<T, K, C, F>>();
+        let whole = block.start().cast::<WithCallback<T, K, C, F, VARIANT>>();
         let this = whole.cast::<Self>();
         let core = Self {
             pending: OwnLine(Pending::new()),
@@ -97,8 +114,8 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
             owners: AtomicUsize::new(1),
             memory: AtomicUsize::new(2),
             work_item: WorkItem::unbound(),
-            invoke: invoke::<T, K, C, F>,
-            drop_callback: drop_callback::<T, K, C, F>,
+            invoke: invoke::<T, K, C, F, VARIANT>,
+            drop_callback: drop_callback::<T, K, C, F, VARIANT>,
             base: block.into_base(),
             slots: ManuallyDrop::new(slots),
             limit: config.buffer_size,
@@ -129,6 +146,14 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
             return Err(CreateError::Framework(status));
         }
         Ok(this)
+    }
+
+    #[allow(
+        clippy::unused_self,
+        reason = "asked of a value, since the variant is its type's"
+    )]
+    const fn is(&self, broken: Broken) -> bool {
+        VARIANT == broken as u8
     }
 
     /// One owner more, for an activation.
@@ -179,8 +204,9 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
         if owners.fetch_sub(1, Ordering::Release) != 1 {
             return;
         }
-        // Acquire: all the others' use, by the release sequence of their subtractions.
-        fence(Ordering::Acquire);
+        // Acquire: all the others' use, by the release sequence of their subtractions. A load, and not a fence, since
+        // ThreadSanitizer does not understand fences; it costs the same.
+        owners.load(Ordering::Acquire);
         // SAFETY: the core is alive while `memory` has this group's share.
         let drop_callback = unsafe { (*this.as_ptr()).drop_callback };
         // SAFETY: there are no owners any more, so nobody runs the callback; it is dropped here alone.
@@ -203,7 +229,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
         if memory.fetch_sub(1, Ordering::Release) != 1 {
             return;
         }
-        fence(Ordering::Acquire);
+        memory.load(Ordering::Acquire);
         // SAFETY: the last share; the field is a plain pointer.
         let base = unsafe { (*this.as_ptr()).base };
         // SAFETY: the last share. Slots and callback are `ManuallyDrop` and were dropped by the last owner.
@@ -239,7 +265,9 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
         let this_ref = unsafe { this.as_ref() };
         this_ref.pending.0.close();
         this_ref.cancel_all();
-        // A start that was scheduled may have been ignored, and none will come: its activation ends here.
+        // A start that was scheduled may have been ignored, and none will come: its activation ends here, also when a
+        // stop had parked it.
+        this_ref.lift_stop();
         this_ref.abandon_activation();
         // SAFETY: the ownership taken above; `this_ref` is not used after it.
         unsafe { Self::release_owner(this, false) };
@@ -256,15 +284,18 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
 ///
 /// # Safety
 /// `core` is the first field of a `WithCallback` of these types, and the caller is its drainer.
-unsafe fn invoke<T, K, C, F>(core: NonNull<Core<T, K, C>>, item: &mut Item<'_, T, C>, passive: &mut Passive)
-where
+unsafe fn invoke<T, K, C, F, const VARIANT: u8>(
+    core: NonNull<Core<T, K, C, VARIANT>>,
+    item: &mut Item<'_, T, C>,
+    passive: &mut Passive,
+) where
     T: Payload + ?Sized,
     K: Completion,
     C: Context,
     F: FnMut(&mut Item<'_, T, C>, &mut Passive) + Send + 'static,
 {
     // SAFETY: by the caller's promise; the reference is to the callback's cell alone.
-    let cell = unsafe { &(*core.cast::<WithCallback<T, K, C, F>>().as_ptr()).callback };
+    let cell = unsafe { &(*core.cast::<WithCallback<T, K, C, F, VARIANT>>().as_ptr()).callback };
     cell.with_mut(|callback| {
         // SAFETY: there is one drainer at a time, and the exchanges of the pending word order them.
         let callback = unsafe { &mut *callback };
@@ -276,14 +307,14 @@ where
 ///
 /// # Safety
 /// As for `invoke`, with no owner left; called once.
-unsafe fn drop_callback<T, K, C, F>(core: NonNull<Core<T, K, C>>)
+unsafe fn drop_callback<T, K, C, F, const VARIANT: u8>(core: NonNull<Core<T, K, C, VARIANT>>)
 where
     T: Payload + ?Sized,
     K: Completion,
     C: Context,
 {
     // SAFETY: as in `invoke`.
-    let cell = unsafe { &(*core.cast::<WithCallback<T, K, C, F>>().as_ptr()).callback };
+    let cell = unsafe { &(*core.cast::<WithCallback<T, K, C, F, VARIANT>>().as_ptr()).callback };
     cell.with_mut(|callback| {
         // SAFETY: no owner is left, so nobody has a reference to the callback.
         let callback = unsafe { &mut *callback };

@@ -13,7 +13,7 @@ use crate::{Completion, Context, EnqueueError, EnqueueErrorKind, Outcome};
 /// Whom to tell: a thread by its frame, or null.
 pub(crate) type WaiterPointer = *mut Waiter<'static>;
 
-impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
+impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, K, C, VARIANT> {
     fn refuse(&self, kind: EnqueueErrorKind) -> EnqueueErrorKind {
         let counter = match kind {
             EnqueueErrorKind::Full => &self.refused.full,
@@ -77,7 +77,8 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
         }
     }
 
-    fn schedule(&self) {
+    /// Schedules the work item for an activation that awaits its start.
+    pub(super) fn schedule(&self) {
         if !self.work_item.schedule() {
             // The parent is being deleted. Its tear-down closes the queue and cancels this item, if it has not yet.
             self.abandon_activation();
@@ -163,7 +164,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> Core<T, K, C> {
     }
 }
 
-impl<K: Completion, C: Context> Core<[u8], K, C> {
+impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
     /// Copies bytes in and pushes them.
     pub(crate) fn submit_bytes(
         &self,
@@ -204,7 +205,7 @@ impl<K: Completion, C: Context> Core<[u8], K, C> {
     }
 }
 
-impl<T: Send + 'static, K: Completion, C: Context> Core<T, K, C> {
+impl<T: Send + 'static, K: Completion, C: Context, const VARIANT: u8> Core<T, K, C, VARIANT> {
     /// Moves a value in and pushes it.
     pub(crate) fn submit_value(
         &self,

@@ -10,6 +10,7 @@ mod free;
 mod pending;
 mod queue;
 mod rundown;
+mod stop;
 mod waiter;
 
 /// Runs a model with at most `preemptions` switches away from a thread that could go on: what finds nearly every
