@@ -1,11 +1,14 @@
 //! From bytes to a command. Everything that user mode says is checked here, before anything is done.
 
+use core::time::Duration;
+
 use queued_work_item_ioctl as ioctl;
 use queued_work_item_ioctl::{
-    CLOSE, CONFIGURE, CONTRACT_VERSION, CloseReply, ENQUEUE, ENQUEUE_AND_WAIT, FLUSH, GATE, Header, LogReply,
-    READ_LOG, RELEASE, STATISTICS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE,
-    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, StatisticsReply,
-    VERSION, VersionReply, WaitReply, limits,
+    BatchReply, CANCEL, CLOSE, CONFIGURE, CONTRACT_VERSION, CancelReply, CloseReply, ENQUEUE,
+    ENQUEUE_AND_WAIT, ENQUEUE_BATCH, FLUSH, GATE, Header, LogReply, READ_LOG, RELEASE, STATISTICS,
+    STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, StatisticsReply, VERSION, VersionReply, WaitReply,
+    limits,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -15,8 +18,7 @@ pub(crate) enum Command<'a> {
     Version,
     Configure {
         slot: usize,
-        buffer_count: u32,
-        buffer_size: u32,
+        shape: Shape,
     },
     Enqueue {
         slot: usize,
@@ -25,6 +27,13 @@ pub(crate) enum Command<'a> {
     EnqueueAndWait {
         slot: usize,
         item: Item<'a>,
+        timeout: Option<Duration>,
+    },
+    Batch {
+        count: u32,
+    },
+    Cancel {
+        slot: usize,
     },
     Flush {
         slot: usize,
@@ -48,6 +57,24 @@ pub(crate) enum Command<'a> {
     },
 }
 
+/// What an instance is made as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) buffer_count: u32,
+    pub(crate) buffer_size: u32,
+    /// At least `buffer_count`: more where a lookaside list may add some.
+    pub(crate) max_buffers: u32,
+    pub(crate) context_size: u32,
+    pub(crate) reuse_cleanup: bool,
+}
+
+impl Shape {
+    /// What the instance may hold of the bound that all instances share. Far below the width of the result.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.max_buffers) * (u64::from(self.buffer_size) + u64::from(self.context_size))
+    }
+}
+
 /// What is enqueued: the input as it came, header and payload, so that it is copied once.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Item<'a> {
@@ -66,10 +93,14 @@ pub(crate) fn decode(code: u32, input: &[u8], output_length: usize) -> Result<Co
             let (slot, item) = enqueue(input)?;
             (Command::Enqueue { slot, item }, 0)
         }
-        ENQUEUE_AND_WAIT => {
-            let (slot, item) = enqueue(input)?;
-            (Command::EnqueueAndWait { slot, item }, size_of::<WaitReply>())
+        ENQUEUE_AND_WAIT => (enqueue_and_wait(input)?, size_of::<WaitReply>()),
+        ENQUEUE_BATCH => {
+            let count = batch(input)?;
+            // No more than `limits::BATCH_ITEMS` statuses.
+            let output = size_of::<BatchReply>() + count as usize * size_of::<u32>();
+            (Command::Batch { count }, output)
         }
+        CANCEL => (Command::Cancel { slot: header(input)? }, size_of::<CancelReply>()),
         FLUSH => (Command::Flush { slot: header(input)? }, 0),
         CLOSE => (close(input)?, size_of::<CloseReply>()),
         GATE => (Command::Gate { slot: header(input)? }, 0),
@@ -130,38 +161,97 @@ fn header(input: &[u8]) -> Result<usize, u32> {
 fn configure(input: &[u8]) -> Result<Command<'static>, u32> {
     let (request, slot) = whole::<ioctl::Configure>(input)?;
     let ioctl::Configure {
+        header: _,
         buffer_count,
         buffer_size,
-        reserved,
-        ..
-    } = request;
-    // Both factors are below 2^17, so that their product cannot overflow.
-    let fits = (1..=limits::BUFFER_COUNT).contains(&buffer_count)
-        && buffer_size <= limits::BUFFER_SIZE
-        && u64::from(buffer_count) * u64::from(buffer_size) <= limits::INSTANCE_BYTES;
-    if !fits || reserved != [0; 2] {
-        return Err(STATUS_INVALID_PARAMETER);
-    }
-    Ok(Command::Configure {
-        slot,
-        buffer_count,
-        buffer_size,
-    })
-}
-
-fn enqueue(input: &[u8]) -> Result<(usize, Item<'_>), u32> {
-    let (request, slot, _payload) = prefix::<ioctl::Enqueue>(input)?;
-    let ioctl::Enqueue {
-        tag,
-        spend_us,
+        max_buffers,
+        context_size,
         flags,
         reserved,
-        ..
     } = request;
-    if spend_us > limits::SPEND_US || flags & !ioctl::Enqueue::SET_STATUS != 0 || reserved != 0 {
+    let max_buffers = if max_buffers == 0 {
+        buffer_count
+    } else {
+        max_buffers
+    };
+    // Both factors are below 2^17, so that their product cannot overflow.
+    let fits = (1..=limits::BUFFER_COUNT).contains(&buffer_count)
+        && (buffer_count..=limits::BUFFER_COUNT).contains(&max_buffers)
+        && buffer_size <= limits::BUFFER_SIZE
+        && u64::from(max_buffers) * u64::from(buffer_size) <= limits::INSTANCE_BYTES
+        && context_size <= limits::CONTEXT_SIZE;
+    if !fits || flags & !ioctl::Configure::REUSE_CLEANUP != 0 || reserved != 0 {
         return Err(STATUS_INVALID_PARAMETER);
     }
-    Ok((slot, Item { tag, bytes: input }))
+    let shape = Shape {
+        buffer_count,
+        buffer_size,
+        max_buffers,
+        context_size,
+        reuse_cleanup: flags & ioctl::Configure::REUSE_CLEANUP != 0,
+    };
+    Ok(Command::Configure { slot, shape })
+}
+
+/// What [`ENQUEUE`] takes for its input, alone or as one of a batch.
+pub(crate) fn enqueue(input: &[u8]) -> Result<(usize, Item<'_>), u32> {
+    match item(input)? {
+        (slot, item, None) => Ok((slot, item)),
+        // Nobody waits.
+        (_, _, Some(_)) => Err(STATUS_INVALID_PARAMETER),
+    }
+}
+
+fn enqueue_and_wait(input: &[u8]) -> Result<Command<'_>, u32> {
+    let (slot, item, timeout) = item(input)?;
+    Ok(Command::EnqueueAndWait { slot, item, timeout })
+}
+
+fn item(input: &[u8]) -> Result<(usize, Item<'_>, Option<Duration>), u32> {
+    let (request, slot, _payload) = prefix::<ioctl::Enqueue>(input)?;
+    let ioctl::Enqueue {
+        header: _,
+        tag,
+        status: _,
+        spend_us,
+        flags,
+        again,
+        timeout_ms,
+        reserved,
+    } = request;
+    let timed = flags & ioctl::Enqueue::TIMEOUT != 0;
+    let fits = spend_us <= limits::SPEND_US
+        && again <= limits::AGAIN
+        && timeout_ms <= if timed { limits::TIMEOUT_MS } else { 0 };
+    let flags = flags & !(ioctl::Enqueue::SET_STATUS | ioctl::Enqueue::TIMEOUT);
+    if !fits || flags != 0 || reserved != 0 {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
+    let timeout = timed.then(|| Duration::from_millis(u64::from(timeout_ms)));
+    Ok((slot, Item { tag, bytes: input }, timeout))
+}
+
+/// How many items there are; that they are whole, and nothing but they.
+fn batch(input: &[u8]) -> Result<u32, u32> {
+    let (request, _slot, mut rest) = prefix::<ioctl::Batch>(input)?;
+    if request.count > limits::BATCH_ITEMS || request.reserved != 0 {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
+    for _ in 0..request.count {
+        (_, rest) = batch_item(rest)?;
+    }
+    if rest.is_empty() {
+        Ok(request.count)
+    } else {
+        Err(STATUS_INVALID_BUFFER_SIZE)
+    }
+}
+
+/// The input of the first item of `bytes`, and what follows it.
+pub(crate) fn batch_item(bytes: &[u8]) -> Result<(&[u8], &[u8]), u32> {
+    let (item, rest) = ioctl::BatchItem::read_from_prefix(bytes).map_err(|_| STATUS_INVALID_BUFFER_SIZE)?;
+    rest.split_at_checked(item.length as usize)
+        .ok_or(STATUS_INVALID_BUFFER_SIZE)
 }
 
 fn close(input: &[u8]) -> Result<Command<'static>, u32> {

@@ -1,16 +1,19 @@
 //! The exerciser of one device: every verb, and the life cycle around them.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use queued_work_item::kernel::Shared;
 use queued_work_item::{Close, CreateError, Passive};
 use queued_work_item_ioctl::{
-    CONTRACT_VERSION, LogEntry, LogReply, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
-    STATUS_SUCCESS, VersionReply, limits,
+    Batch, BatchReply, CONTRACT_VERSION, CancelReply, LogEntry, LogReply, STATUS_BUFFER_TOO_SMALL,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+    VersionReply, limits,
 };
 use zerocopy::IntoBytes;
 
-use crate::decode::{Command, Item, decode};
+use crate::budget::Budget;
+use crate::decode::{self, Command, Item, decode};
 use crate::job::Work;
 use crate::life::{Life, Permit, Stay};
 use crate::record::{Record, Waiter};
@@ -30,6 +33,7 @@ pub struct Exerciser<P: Platform> {
 struct Inner<P: Platform> {
     platform: P,
     life: Shared<Life>,
+    budget: Shared<Budget>,
     /// By instance.
     slots: Vec<Slot<P::Ticket>>,
 }
@@ -56,6 +60,7 @@ impl<P: Platform> Exerciser<P> {
     /// [`CreateError::OutOfMemory`].
     pub fn new(platform: P) -> Result<Self, CreateError> {
         let life = Shared::try_new(Life::new()?).map_err(|_| CreateError::OutOfMemory)?;
+        let budget = Shared::try_new(Budget::new()).map_err(|_| CreateError::OutOfMemory)?;
         let mut slots = Vec::new();
         slots
             .try_reserve_exact(SLOTS)
@@ -66,6 +71,7 @@ impl<P: Platform> Exerciser<P> {
         let inner = Shared::try_new(Inner {
             platform,
             life,
+            budget,
             slots,
         })
         .map_err(|_| CreateError::OutOfMemory)?;
@@ -105,22 +111,26 @@ impl<P: Platform> Exerciser<P> {
         let command = decode(request.code(), request.input(), request.output_length())?;
         Ok(match command {
             Command::Version => Done::Now(put(request, &version())?),
-            Command::Configure {
-                slot,
-                buffer_count,
-                buffer_size,
-            } => {
-                self.at(slot)?
-                    .configure(&self.inner.platform, buffer_count, buffer_size, passive)?;
+            Command::Configure { slot, shape } => {
+                let Inner { platform, budget, .. } = &*self.inner;
+                self.at(slot)?.configure(platform, budget, shape, passive)?;
                 Done::Now(0)
             }
             Command::Enqueue { slot, item } => {
                 self.enqueue(slot, &item)?;
                 Done::Now(0)
             }
-            Command::EnqueueAndWait { slot, item } => {
-                self.enqueue_and_wait(slot, &item, request)?;
+            Command::EnqueueAndWait { slot, item, timeout } => {
+                match timeout {
+                    None => self.enqueue_and_wait(slot, &item, request)?,
+                    Some(timeout) => self.wait_at_most(slot, &item, timeout, request)?,
+                }
                 Done::Later
+            }
+            Command::Batch { count } => Done::Now(self.batch(count, request)?),
+            Command::Cancel { slot } => {
+                let cancelled = self.at(slot)?.instance()?.queue.cancel(passive);
+                Done::Now(put(request, &CancelReply { cancelled })?)
             }
             Command::Flush { slot } => {
                 self.flush(slot, request)?;
@@ -172,6 +182,66 @@ impl<P: Platform> Exerciser<P> {
             .counters
             .accept(|| instance.queue.enqueue_with(item.bytes, waiter))
             .map_err(|error| status_of(&error))
+    }
+
+    fn wait_at_most(
+        &self,
+        slot: usize,
+        item: &Item<'_>,
+        timeout: Duration,
+        request: &P::Request,
+    ) -> Result<(), u32> {
+        let (permit, worker) = self.reserve()?;
+        let instance = self.at(slot)?.instance_to_enqueue()?;
+        // The request may be answered, and its buffer gone, before the item is enqueued. The length is bounded first.
+        let longest = size_of::<queued_work_item_ioctl::Enqueue>() + limits::BUFFER_SIZE as usize;
+        if item.bytes.len() > longest {
+            instance.record.counters.refuse_length();
+            return Err(STATUS_INVALID_BUFFER_SIZE);
+        }
+        let mut bytes = Vec::new();
+        bytes
+            .try_reserve_exact(item.bytes.len())
+            .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
+        bytes.extend_from_slice(item.bytes);
+        let waiter = waiter(&instance.record, request)?;
+        pending::Pending::set_tag(crate::Ticket::pending(&request.ticket()), item.tag);
+        let exerciser = self.clone();
+        worker.run(Job {
+            waiter,
+            work: Work::Wait { bytes, timeout },
+            slot,
+            instance,
+            exerciser,
+            permit,
+        });
+        Ok(())
+    }
+
+    /// Enqueues the items of a batch that decoding has found whole.
+    ///
+    /// Input and output are one buffer. A status is written where items that have been read were: each takes more room
+    /// in the input than in the output.
+    fn batch(&self, count: u32, request: &mut P::Request) -> Result<usize, u32> {
+        let mut reply = BatchReply { accepted: 0, count };
+        let mut from = size_of::<Batch>();
+        let mut to = size_of::<BatchReply>();
+        for _ in 0..count {
+            let rest = request.input().get(from..).unwrap_or_default();
+            let (item, rest) = decode::batch_item(rest)?;
+            from = request.input().len() - rest.len();
+            let enqueued = decode::enqueue(item).and_then(|(slot, item)| self.enqueue(slot, &item));
+            reply.accepted += u32::from(enqueued.is_ok());
+            let status = enqueued.err().unwrap_or(STATUS_SUCCESS);
+            request
+                .output()
+                .get_mut(to..to + size_of::<u32>())
+                .ok_or(STATUS_BUFFER_TOO_SMALL)?
+                .copy_from_slice(&status.to_le_bytes());
+            to += size_of::<u32>();
+        }
+        put(request, &reply)?;
+        Ok(to)
     }
 
     fn flush(&self, slot: usize, request: &P::Request) -> Result<(), u32> {
@@ -319,6 +389,11 @@ fn version() -> VersionReply {
         instance_bytes: limits::INSTANCE_BYTES,
         log_entries: limits::LOG_ENTRIES,
         spend_us: limits::SPEND_US,
+        total_bytes: limits::TOTAL_BYTES,
+        context_size: limits::CONTEXT_SIZE,
+        timeout_ms: limits::TIMEOUT_MS,
+        again: limits::AGAIN,
+        batch_items: limits::BATCH_ITEMS,
     }
 }
 
@@ -333,7 +408,7 @@ fn put<R: Request, V: IntoBytes + zerocopy::Immutable>(request: &mut R, value: &
     let place = request
         .output()
         .get_mut(..bytes.len())
-        .ok_or(queued_work_item_ioctl::STATUS_BUFFER_TOO_SMALL)?;
+        .ok_or(STATUS_BUFFER_TOO_SMALL)?;
     place.copy_from_slice(bytes);
     Ok(bytes.len())
 }

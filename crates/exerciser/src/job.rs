@@ -1,7 +1,10 @@
 //! What blocks, off the handler's thread.
 
+use alloc::vec::Vec;
+use core::time::Duration;
+
 use queued_work_item::kernel::Shared;
-use queued_work_item::{Close, Passive};
+use queued_work_item::{Close, Passive, WaitError, WaitOutcome};
 use queued_work_item_ioctl::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::life::Permit;
@@ -10,23 +13,28 @@ use crate::record::Waiter;
 use crate::slot::Instance;
 use crate::{Exerciser, Platform};
 
-/// A flush or a close that a request waits for: run it on a thread that it may block.
+/// A flush, a close or a bounded wait that a request waits for: run it on a thread that it may block.
 ///
 /// A job that is dropped unrun leaves its request to be cancelled.
 pub struct Job<P: Platform> {
     /// Declared first: the request is answered, then the queue is given up, then the device may go.
     pub(crate) waiter: Waiter<P::Ticket>,
     pub(crate) work: Work,
+    /// Of the instance.
     pub(crate) slot: usize,
     pub(crate) instance: Shared<Instance<P::Ticket>>,
     pub(crate) exerciser: Exerciser<P>,
     pub(crate) permit: Permit,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     Flush,
     Close(Close),
+    /// Enqueue these bytes, and wait for so long: the library's own bounded wait, whose waiter lives on this stack.
+    Wait {
+        bytes: Vec<u8>,
+        timeout: Duration,
+    },
 }
 
 impl<P: Platform> Job<P> {
@@ -50,6 +58,7 @@ impl<P: Platform> Job<P> {
                 Ok(()) => Answer::Status(STATUS_SUCCESS),
                 Err(error) => Answer::Status(error.status().0.cast_unsigned()),
             },
+            Work::Wait { bytes, timeout } => wait(&instance, &bytes, timeout, passive),
             Work::Close(how) => match exerciser
                 .slot(slot)
                 .map(|slot| slot.close(instance, how, passive))
@@ -65,6 +74,22 @@ impl<P: Platform> Job<P> {
             _exerciser: exerciser,
             _permit: permit,
         }
+    }
+}
+
+fn wait<T: crate::Ticket>(
+    instance: &Instance<T>,
+    bytes: &[u8],
+    timeout: Duration,
+    passive: &mut Passive,
+) -> Answer {
+    let queue = &instance.queue;
+    let counters = &instance.record.counters;
+    match counters.accept_wait(|| queue.enqueue_and_wait_timeout(passive, bytes, timeout)) {
+        Ok(WaitOutcome::Ran(status)) => Answer::Ran(status.0.cast_unsigned()),
+        Ok(WaitOutcome::TimedOut) => Answer::TimedOut,
+        Err(WaitError::Cancelled) => Answer::Dropped,
+        Err(error) => Answer::Status(error.status().0.cast_unsigned()),
     }
 }
 

@@ -17,6 +17,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "testing"))]
 extern crate std;
 
+mod budget;
 mod decode;
 mod exerciser;
 mod gate;
@@ -26,6 +27,7 @@ pub mod pending;
 mod record;
 mod request;
 mod ring;
+mod scratch;
 mod slot;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

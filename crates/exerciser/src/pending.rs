@@ -25,7 +25,7 @@
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use queued_work_item_ioctl::{CloseReply, STATUS_CANCELLED, STATUS_SUCCESS, WaitReply};
+use queued_work_item_ioctl::{CloseReply, STATUS_CANCELLED, STATUS_SUCCESS, STATUS_TIMEOUT, WaitReply};
 use zerocopy::IntoBytes;
 
 use crate::Ticket;
@@ -61,6 +61,8 @@ pub(crate) enum Answer {
     Ran(u32),
     /// Its item was dropped before it began.
     Dropped,
+    /// The wait was bounded, and the time is up.
+    TimedOut,
     /// Its instance is closed; this many items were dropped.
     Closed(u32),
     /// Without output.
@@ -74,6 +76,7 @@ impl Answer {
             Self::Dropped => (1, 0),
             Self::Closed(count) => (2, count),
             Self::Status(status) => (3, status),
+            Self::TimedOut => (4, 0),
         };
         (kind << 8) | ((value as u64) << 32)
     }
@@ -84,6 +87,7 @@ impl Answer {
             0 => Self::Ran(value),
             1 => Self::Dropped,
             2 => Self::Closed(value),
+            4 => Self::TimedOut,
             _ => Self::Status(value),
         }
     }
@@ -97,6 +101,7 @@ impl Answer {
         match self {
             Self::Ran(status) => wait(status, WaitReply::RAN),
             Self::Dropped => wait(STATUS_CANCELLED, WaitReply::CANCELLED),
+            Self::TimedOut => wait(STATUS_TIMEOUT, WaitReply::TIMED_OUT),
             Self::Closed(count) => {
                 let reply = CloseReply {
                     cancelled: u64::from(count),

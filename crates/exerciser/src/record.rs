@@ -8,13 +8,16 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use core::time::Duration;
 
 use queued_work_item::kernel::{Irql, Shared, SpinLock, current_irql, current_thread_id};
-use queued_work_item::{Completion, EnqueueError, EnqueueErrorKind, NtStatus, Outcome, Passive};
+use queued_work_item::{
+    Completion, EnqueueError, EnqueueErrorKind, Item, NtStatus, Outcome, Passive, WaitError, WaitOutcome,
+};
 use queued_work_item_ioctl::{self as ioctl, LogEntry, STATUS_CANCELLED, digest, limits};
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::gate::Gate;
 use crate::pending::{self, Answer};
 use crate::ring::{Cursor, Ring};
+use crate::scratch::Scratch;
 use crate::waits::{Found, Waits};
 use crate::{Handle, Ticket};
 
@@ -45,6 +48,8 @@ pub(crate) struct Counters {
     pub(crate) refused_closing: AtomicU64,
     pub(crate) overlaps: AtomicU64,
     pub(crate) above_passive: AtomicU64,
+    pub(crate) stale_contexts: AtomicU64,
+    pub(crate) cleanups: AtomicU64,
     /// The queue's own figure, once it is closed.
     pub(crate) high_water: AtomicU32,
 }
@@ -61,6 +66,28 @@ impl Counters {
             self.accepted.fetch_sub(1, Relaxed);
             self.refused(error.kind());
         })
+    }
+
+    /// The same, of an enqueue that waits.
+    pub(crate) fn accept_wait(
+        &self,
+        wait: impl FnOnce() -> Result<WaitOutcome, WaitError<()>>,
+    ) -> Result<WaitOutcome, WaitError<()>> {
+        self.accepted.fetch_add(1, Relaxed);
+        wait().inspect_err(|error| {
+            match error {
+                WaitError::Refused(error) => self.refused(error.kind()),
+                WaitError::PossibleDeadlock(()) => {}
+                // It was accepted.
+                WaitError::Cancelled => return,
+            }
+            self.accepted.fetch_sub(1, Relaxed);
+        })
+    }
+
+    /// Counts a payload that no instance takes.
+    pub(crate) fn refuse_length(&self) {
+        self.refused(EnqueueErrorKind::TooLong);
     }
 
     fn refused(&self, why: EnqueueErrorKind) {
@@ -85,8 +112,16 @@ impl<T: Ticket> Record<T> {
         })
     }
 
-    /// The callback of the queue: one item, `bytes` as [`ENQUEUE`](ioctl::ENQUEUE) brought it. The status to set, if any.
-    pub(crate) fn execute(&self, gate: &Gate, bytes: &[u8], passive: &mut Passive) -> Option<NtStatus> {
+    /// The callback of the queue: one item, its payload as [`ENQUEUE`](ioctl::ENQUEUE) brought it. `again` enqueues it
+    /// once more.
+    pub(crate) fn execute(
+        &self,
+        gate: &Gate,
+        item: &mut Item<'_, [u8], Scratch<T>>,
+        again: impl FnOnce(&[u8]),
+        passive: &mut Passive,
+    ) {
+        let bytes = item.payload_mut();
         if self.running.swap(true, AcqRel) {
             self.counters.overlaps.fetch_add(1, Relaxed);
         }
@@ -98,7 +133,7 @@ impl<T: Ticket> Record<T> {
         gate.pass(passive);
 
         // The handler took nothing shorter than the header; a damaged item must show in the log, not in a crash.
-        let (header, payload) = ioctl::Enqueue::read_from_prefix(bytes)
+        let (mut header, payload) = ioctl::Enqueue::read_from_prefix(bytes)
             .unwrap_or((ioctl::Enqueue::new(u32::MAX, u64::MAX), bytes));
         if header.spend_us > 0 {
             gate.spend(passive, Duration::from_micros(u64::from(header.spend_us)));
@@ -114,9 +149,18 @@ impl<T: Ticket> Record<T> {
             instance: self.instance,
             irql: u32::from(irql.0),
         });
+        if header.again > 0 {
+            header.again -= 1;
+            // It was read from there, so that it fits.
+            if header.write_to_prefix(bytes).is_ok() {
+                again(bytes);
+            }
+        }
         self.counters.executed.fetch_add(1, Relaxed);
         self.running.store(false, Release);
-        status.map(|status| NtStatus(status.cast_signed()))
+        if let Some(status) = status {
+            item.set_status(NtStatus(status.cast_signed()));
+        }
     }
 
     /// Copies log entries from a sequence number on; see [`Ring::read`].

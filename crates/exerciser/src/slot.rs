@@ -9,21 +9,28 @@ use queued_work_item_ioctl::{
     STATUS_INSUFFICIENT_RESOURCES, StatisticsReply,
 };
 
+use crate::budget::{Budget, Charge};
+use crate::decode::Shape;
 use crate::gate::Gate;
 use crate::record::{Record, Waiter, read};
+use crate::scratch::Scratch;
 use crate::{Platform, Ticket};
 
 /// The queue of one configuration, and its record.
 pub(crate) struct Instance<T: Ticket> {
-    pub(crate) queue: QueuedWorkItem<[u8], Waiter<T>>,
+    pub(crate) queue: QueuedWorkItem<[u8], Waiter<T>, Scratch<T>>,
     pub(crate) record: Shared<Record<T>>,
+    /// Given back after the queue is gone.
+    _charge: Charge,
 }
 
 /// The place of an instance.
 pub(crate) struct Slot<T: Ticket> {
     id: u32,
     pub(crate) gate: Shared<Gate>,
-    state: SpinLock<State<T>>,
+    /// Shared with the callback, which enqueues items again. That the queue and its state refer to each other ends when
+    /// the instance is closed, as it always is.
+    state: Shared<SpinLock<State<T>>>,
 }
 
 struct State<T: Ticket> {
@@ -66,26 +73,24 @@ impl<T: Ticket> Slot<T> {
     /// An instance that is not configured. `None`: no memory.
     pub(crate) fn new(id: u32) -> Option<Self> {
         let gate = Shared::try_new(Gate::new().ok()?).ok()?;
-        Some(Self {
-            id,
-            gate,
-            state: SpinLock::new(State {
-                phase: Phase::Closed,
-                record: None,
-            }),
-        })
+        let state = SpinLock::new(State {
+            phase: Phase::Closed,
+            record: None,
+        });
+        let state = Shared::try_new(state).ok()?;
+        Some(Self { id, gate, state })
     }
 
     /// Creates the queue.
     pub(crate) fn configure<P: Platform<Ticket = T>>(
         &self,
         platform: &P,
-        buffer_count: u32,
-        buffer_size: u32,
+        budget: &Shared<Budget>,
+        shape: Shape,
         passive: &mut Passive,
     ) -> Result<(), u32> {
         self.begin_creating()?;
-        let created = self.create(platform, buffer_count, buffer_size, passive);
+        let created = self.create(platform, budget, shape, passive);
         let (phase, outcome) = match created {
             Ok(instance) => (Phase::Open(instance), Ok(())),
             Err(status) => (Phase::Closed, Err(status)),
@@ -118,25 +123,34 @@ impl<T: Ticket> Slot<T> {
     fn create<P: Platform<Ticket = T>>(
         &self,
         platform: &P,
-        buffer_count: u32,
-        buffer_size: u32,
+        budget: &Shared<Budget>,
+        shape: Shape,
         passive: &mut Passive,
     ) -> Result<Shared<Instance<T>>, u32> {
         let no_memory = STATUS_INSUFFICIENT_RESOURCES;
-        let record = Record::new(self.id, buffer_count).ok_or(no_memory)?;
+        let charge = Budget::charge(budget, shape.bytes())?;
+        let record = Record::new(self.id, shape.max_buffers).ok_or(no_memory)?;
         let record = Shared::try_new(record).map_err(|_| no_memory)?;
         // An item is the input as it came. Both terms are far below the width of a usize.
-        let item_size = size_of::<ioctl::Enqueue>() + usize::try_from(buffer_size).map_err(|_| no_memory)?;
-        let config = Config::new(buffer_count).buffer_size(item_size);
-        let (its_record, gate) = (record.clone(), self.gate.clone());
-        let callback = move |item: &mut Item<'_, [u8]>, passive: &mut Passive| {
-            if let Some(status) = its_record.execute(&gate, item.payload(), passive) {
-                item.set_status(status);
-            }
+        let item_size =
+            size_of::<ioctl::Enqueue>() + usize::try_from(shape.buffer_size).map_err(|_| no_memory)?;
+        let mut config = Config::new(shape.buffer_count).buffer_size(item_size);
+        if shape.max_buffers > shape.buffer_count {
+            config = config.lookaside(shape.max_buffers);
+        }
+        let (its_record, gate, state) = (record.clone(), self.gate.clone(), self.state.clone());
+        let callback = move |item: &mut Item<'_, [u8], Scratch<T>>, passive: &mut Passive| {
+            item.context_mut().soil(&shape, &its_record);
+            its_record.execute(&gate, item, |bytes| enqueue_again(&state, bytes), passive);
         };
         let queue = QueuedWorkItem::create(passive, platform.parent(), &config, callback)
             .map_err(|error| error.status().0.cast_unsigned())?;
-        Shared::try_new(Instance { queue, record }).map_err(|_| no_memory)
+        Shared::try_new(Instance {
+            queue,
+            record,
+            _charge: charge,
+        })
+        .map_err(|_| no_memory)
     }
 
     /// The instance, open or closing.
@@ -241,6 +255,8 @@ impl<T: Ticket> Slot<T> {
             reply.refused_closing = read(&counters.refused_closing);
             reply.overlaps = read(&counters.overlaps);
             reply.above_passive = read(&counters.above_passive);
+            reply.stale_contexts = read(&counters.stale_contexts);
+            reply.cleanups = read(&counters.cleanups);
             reply.high_water = counters.high_water.load(Acquire);
         }
         reply
@@ -249,5 +265,15 @@ impl<T: Ticket> Slot<T> {
     /// The record of the last configuration.
     pub(crate) fn record(&self) -> Option<Shared<Record<T>>> {
         self.state.lock().record.clone()
+    }
+}
+
+/// The callback's own enqueue. A refusal is counted, and is nobody's to hear.
+fn enqueue_again<T: Ticket>(state: &SpinLock<State<T>>, bytes: &[u8]) {
+    // Its own statement: the lock is not held during the enqueue. The reference is not the last: whoever closes the
+    // instance keeps his until no callback runs.
+    let instance = state.lock().phase.instance().cloned();
+    if let Some(instance) = instance {
+        let _refused = instance.record.counters.accept(|| instance.queue.enqueue(bytes));
     }
 }

@@ -17,7 +17,8 @@ const fn ctl_code(function: u32, access: u32) -> u32 {
 pub const VERSION: u32 = ctl_code(0, FILE_READ_ACCESS);
 
 /// Creates the instance. An instance that is open is refused with `STATUS_DEVICE_ALREADY_ATTACHED`: [`CLOSE`] it first.
-/// `STATUS_INSUFFICIENT_RESOURCES`: no memory; nothing was created.
+/// `STATUS_QUOTA_EXCEEDED`: all instances together would have more than
+/// [`limits::TOTAL_BYTES`](crate::limits::TOTAL_BYTES). `STATUS_INSUFFICIENT_RESOURCES`: no memory; nothing was created.
 pub const CONFIGURE: u32 = ctl_code(1, FILE_WRITE_ACCESS);
 
 /// Enqueues one item. `STATUS_INSUFFICIENT_RESOURCES`: every buffer is taken. `STATUS_INVALID_BUFFER_SIZE`: the payload
@@ -28,9 +29,13 @@ pub const ENQUEUE: u32 = ctl_code(2, FILE_WRITE_ACCESS);
 /// Enqueues one item and completes when it ran, with what its callback set in [`WaitReply`](crate::WaitReply). The
 /// request itself then completes with success: error statuses would drop the output. Refusals are those of [`ENQUEUE`].
 /// A request that is cancelled completes at once with `STATUS_CANCELLED`; its item still runs, once.
+///
+/// With [`Enqueue::TIMEOUT`](crate::Enqueue::TIMEOUT) a thread of the driver enqueues the item and waits, for as long as
+/// that: `STATUS_INSUFFICIENT_RESOURCES` can also mean too many blocking requests at once, and the order between this
+/// item and what is enqueued before its request completes is not fixed.
 pub const ENQUEUE_AND_WAIT: u32 = ctl_code(3, FILE_WRITE_ACCESS);
 
-/// Completes when everything that was enqueued before it has run, or was dropped by a cancelling close that overtook it.
+/// Completes when everything that was enqueued before it has run, or was dropped by a cancel that overtook it.
 /// `STATUS_DEVICE_NOT_READY`: not configured.
 /// `STATUS_DELETE_PENDING`: the instance is closing. `STATUS_INSUFFICIENT_RESOURCES`: too many blocking requests at once.
 pub const FLUSH: u32 = ctl_code(4, FILE_WRITE_ACCESS);
@@ -54,8 +59,17 @@ pub const STATISTICS: u32 = ctl_code(8, FILE_READ_ACCESS);
 /// The log begins anew with [`CONFIGURE`].
 pub const READ_LOG: u32 = ctl_code(9, FILE_READ_ACCESS);
 
+/// Drops what has not begun; whoever waits for it is told. The instance stays open, and a closing one closes sooner.
+/// `STATUS_DEVICE_NOT_READY`: not configured.
+pub const CANCEL: u32 = ctl_code(10, FILE_WRITE_ACCESS);
+
+/// Enqueues items one after the other, each with what an [`ENQUEUE`] would be told as its status; a refusal does not keep
+/// the next from being tried. `STATUS_INVALID_BUFFER_SIZE`: the items' lengths do not add up to the input's; nothing was
+/// enqueued.
+pub const ENQUEUE_BATCH: u32 = ctl_code(11, FILE_WRITE_ACCESS);
+
 /// Every code of the contract, with its name.
-pub const ALL: [(u32, &str); 10] = [
+pub const ALL: [(u32, &str); 12] = [
     (VERSION, "VERSION"),
     (CONFIGURE, "CONFIGURE"),
     (ENQUEUE, "ENQUEUE"),
@@ -66,6 +80,8 @@ pub const ALL: [(u32, &str); 10] = [
     (RELEASE, "RELEASE"),
     (STATISTICS, "STATISTICS"),
     (READ_LOG, "READ_LOG"),
+    (CANCEL, "CANCEL"),
+    (ENQUEUE_BATCH, "ENQUEUE_BATCH"),
 ];
 
 #[cfg(test)]

@@ -11,13 +11,15 @@
 //! | [`VERSION`] | read | none | [`VersionReply`] | at once |
 //! | [`CONFIGURE`] | write | [`Configure`] | none | at once |
 //! | [`ENQUEUE`] | write | [`Enqueue`], payload | none | at once |
-//! | [`ENQUEUE_AND_WAIT`] | write | [`Enqueue`], payload | [`WaitReply`] | when the item ran, or was cancelled |
+//! | [`ENQUEUE_AND_WAIT`] | write | [`Enqueue`], payload | [`WaitReply`] | when the item ran, was cancelled, or the time is up |
 //! | [`FLUSH`] | write | [`Header`] | none | when all that was enqueued before it ran |
 //! | [`CLOSE`] | write | [`Close`] | [`CloseReply`] | when the instance is closed |
 //! | [`GATE`] | write | [`Header`] | none | at once |
 //! | [`RELEASE`] | write | [`Header`] | none | at once |
 //! | [`STATISTICS`] | read | [`Header`] | [`StatisticsReply`] | at once |
 //! | [`READ_LOG`] | read | [`ReadLog`] | [`LogReply`], [`LogEntry`]… | at once |
+//! | [`CANCEL`] | write | [`Header`] | [`CancelReply`] | at once |
+//! | [`ENQUEUE_BATCH`] | write | [`Batch`], [`BatchItem`] and [`Enqueue`] and payload… | [`BatchReply`], statuses… | at once |
 //!
 //! # Statuses
 //!
@@ -46,7 +48,7 @@ pub use requests::*;
 pub use status::*;
 
 /// The version of this contract. It changes with any change that an older side could misread.
-pub const CONTRACT_VERSION: u32 = 1;
+pub const CONTRACT_VERSION: u32 = 2;
 
 /// The device interface that the driver registers: `{1C2FB4D7-B611-47B5-B358-FA57B016D9C2}`.
 pub const INTERFACE_GUID: Guid = Guid {
@@ -72,18 +74,29 @@ pub struct Guid {
 /// What the driver bounds before it uses a figure from user mode.
 pub mod limits {
     /// Instances of `QueuedWorkItem`, by id from 0.
-    pub const INSTANCES: u32 = 1;
+    pub const INSTANCES: u32 = 8;
     /// Buffers of one instance.
     pub const BUFFER_COUNT: u32 = 65_536;
     /// Bytes of one buffer's payload.
     pub const BUFFER_SIZE: u32 = 65_536;
-    /// Bytes of all of one instance's payloads, which bounds what a user can hold of nonpaged pool. Beside them an
-    /// instance costs its log and, for each buffer, the item's header and the library's and the driver's own words.
+    /// Bytes of one instance's payloads, at the most buffers that it may have.
     pub const INSTANCE_BYTES: u64 = 16 * 1024 * 1024;
+    /// Bytes of all instances' payloads and contexts, at the most buffers that each may have, which bounds what a user
+    /// can hold of nonpaged pool. Beside them an instance costs its log and, for each buffer, the item's header and the
+    /// library's and the driver's own words.
+    pub const TOTAL_BYTES: u64 = 64 * 1024 * 1024;
+    /// Bytes of a buffer's context.
+    pub const CONTEXT_SIZE: u32 = 64;
     /// Microseconds that a callback may be asked to spend on one item.
     pub const SPEND_US: u32 = 1_000_000;
+    /// Milliseconds that a wait may be bounded by.
+    pub const TIMEOUT_MS: u32 = 600_000;
+    /// Times that an item may be enqueued again by its callback.
+    pub const AGAIN: u32 = 1_000_000;
+    /// Items of one batch.
+    pub const BATCH_ITEMS: u32 = 4_096;
     /// Entries that the execution log keeps; older ones are overwritten and counted as lost.
     pub const LOG_ENTRIES: u32 = 65_536;
-    /// Requests that may be pended at once on what blocks: flush and close.
+    /// Requests that may be pended at once on what blocks: flush, close, and waits with a time-out.
     pub const BLOCKING_REQUESTS: u32 = 64;
 }

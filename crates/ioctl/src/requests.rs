@@ -50,6 +50,16 @@ pub struct VersionReply {
     pub log_entries: u32,
     /// [`limits::SPEND_US`](crate::limits::SPEND_US)
     pub spend_us: u32,
+    /// [`limits::TOTAL_BYTES`](crate::limits::TOTAL_BYTES)
+    pub total_bytes: u64,
+    /// [`limits::CONTEXT_SIZE`](crate::limits::CONTEXT_SIZE)
+    pub context_size: u32,
+    /// [`limits::TIMEOUT_MS`](crate::limits::TIMEOUT_MS)
+    pub timeout_ms: u32,
+    /// [`limits::AGAIN`](crate::limits::AGAIN)
+    pub again: u32,
+    /// [`limits::BATCH_ITEMS`](crate::limits::BATCH_ITEMS)
+    pub batch_items: u32,
 }
 
 /// The input of [`CONFIGURE`](crate::CONFIGURE).
@@ -62,8 +72,36 @@ pub struct Configure {
     pub buffer_count: u32,
     /// The longest payload in bytes, 0 to [`limits::BUFFER_SIZE`](crate::limits::BUFFER_SIZE).
     pub buffer_size: u32,
+    /// How many buffers there may be at once, with those that a lookaside list adds: 0 for none of these, or from
+    /// `buffer_count` to [`limits::BUFFER_COUNT`](crate::limits::BUFFER_COUNT).
+    pub max_buffers: u32,
+    /// Bytes of its buffer's context that the callback expects to be zero, and then writes: 0 to
+    /// [`limits::CONTEXT_SIZE`](crate::limits::CONTEXT_SIZE). A byte that an earlier run left is counted in
+    /// [`StatisticsReply::stale_contexts`].
+    pub context_size: u32,
+    /// [`Configure::REUSE_CLEANUP`] or 0.
+    pub flags: u32,
     /// Zero.
-    pub reserved: [u32; 2],
+    pub reserved: u32,
+}
+
+impl Configure {
+    /// What the callback leaves in its buffer's context is cleaned up before the buffer is used again, and that is
+    /// counted in [`StatisticsReply::cleanups`].
+    pub const REUSE_CLEANUP: u32 = 1;
+
+    /// So many buffers of that size, and nothing else.
+    pub const fn new(instance: u32, buffer_count: u32, buffer_size: u32) -> Self {
+        Self {
+            header: Header::new(instance),
+            buffer_count,
+            buffer_size,
+            max_buffers: 0,
+            context_size: 0,
+            flags: 0,
+            reserved: 0,
+        }
+    }
 }
 
 /// The input of [`ENQUEUE`](crate::ENQUEUE) and [`ENQUEUE_AND_WAIT`](crate::ENQUEUE_AND_WAIT); the payload follows.
@@ -78,8 +116,15 @@ pub struct Enqueue {
     pub status: u32,
     /// How long the callback works on the item, up to [`limits::SPEND_US`](crate::limits::SPEND_US).
     pub spend_us: u32,
-    /// [`Enqueue::SET_STATUS`] or 0.
+    /// [`Enqueue::SET_STATUS`] and [`Enqueue::TIMEOUT`], or 0.
     pub flags: u32,
+    /// How often the callback enqueues the item again, up to [`limits::AGAIN`](crate::limits::AGAIN): each run but the
+    /// last enqueues the next, which the counters and the log show as an item of its own. An enqueue that is refused
+    /// ends the row, and is counted as every refusal.
+    pub again: u32,
+    /// Milliseconds to wait, where [`Enqueue::TIMEOUT`] is given, up to
+    /// [`limits::TIMEOUT_MS`](crate::limits::TIMEOUT_MS); otherwise zero.
+    pub timeout_ms: u32,
     /// Zero.
     pub reserved: u32,
 }
@@ -87,6 +132,9 @@ pub struct Enqueue {
 impl Enqueue {
     /// The callback sets [`Enqueue::status`]. Without it, it sets none, and the waiter sees `STATUS_SUCCESS`.
     pub const SET_STATUS: u32 = 1;
+    /// The wait ends after [`Enqueue::timeout_ms`], and the item runs all the same. Only with
+    /// [`ENQUEUE_AND_WAIT`](crate::ENQUEUE_AND_WAIT).
+    pub const TIMEOUT: u32 = 2;
 
     /// An item for which the callback sets no status and spends no time.
     pub const fn new(instance: u32, tag: u64) -> Self {
@@ -96,6 +144,8 @@ impl Enqueue {
             status: 0,
             spend_us: 0,
             flags: 0,
+            again: 0,
+            timeout_ms: 0,
             reserved: 0,
         }
     }
@@ -107,6 +157,14 @@ impl Enqueue {
         self.flags |= Self::SET_STATUS;
         self
     }
+
+    /// The same, and the wait ends after `timeout_ms` milliseconds.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout_ms: u32) -> Self {
+        self.timeout_ms = timeout_ms;
+        self.flags |= Self::TIMEOUT;
+        self
+    }
 }
 
 /// The output of [`ENQUEUE_AND_WAIT`](crate::ENQUEUE_AND_WAIT).
@@ -115,17 +173,19 @@ impl Enqueue {
 pub struct WaitReply {
     /// The caller's name for the item.
     pub tag: u64,
-    /// The NTSTATUS of that very run; `STATUS_CANCELLED` where [`WaitReply::outcome`] says so.
+    /// The NTSTATUS of that very run; `STATUS_CANCELLED` or `STATUS_TIMEOUT` where [`WaitReply::outcome`] says so.
     pub status: u32,
-    /// [`WaitReply::RAN`] or [`WaitReply::CANCELLED`].
+    /// [`WaitReply::RAN`], [`WaitReply::CANCELLED`] or [`WaitReply::TIMED_OUT`].
     pub outcome: u32,
 }
 
 impl WaitReply {
     /// The item ran.
     pub const RAN: u32 = 0;
-    /// The item was dropped by a cancelling close, before it began.
+    /// The item was dropped by a cancel or a cancelling close, before it began.
     pub const CANCELLED: u32 = 1;
+    /// The time ran out first; the item still runs, once.
+    pub const TIMED_OUT: u32 = 2;
 }
 
 /// The input of [`CLOSE`](crate::CLOSE).
@@ -155,6 +215,45 @@ pub struct CloseReply {
     pub cancelled: u64,
 }
 
+/// The output of [`CANCEL`](crate::CANCEL).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct CancelReply {
+    /// Items that this request dropped.
+    pub cancelled: u64,
+}
+
+/// What the input of [`ENQUEUE_BATCH`](crate::ENQUEUE_BATCH) begins with; `count` times a [`BatchItem`] follows with what
+/// it announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Batch {
+    /// Version and instance. The instance of each item is the item's own affair.
+    pub header: Header,
+    /// Items that follow, up to [`limits::BATCH_ITEMS`](crate::limits::BATCH_ITEMS).
+    pub count: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// One item of a batch: so many bytes follow, what an [`ENQUEUE`](crate::ENQUEUE) would have for its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct BatchItem {
+    /// Bytes of the [`Enqueue`] and its payload.
+    pub length: u32,
+}
+
+/// What the output of [`ENQUEUE_BATCH`](crate::ENQUEUE_BATCH) begins with; a status of 32 bits for each item follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct BatchReply {
+    /// Items whose status is `STATUS_SUCCESS`.
+    pub accepted: u32,
+    /// Statuses that follow: one for each item, in their order.
+    pub count: u32,
+}
+
 /// The output of [`STATISTICS`](crate::STATISTICS).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -175,11 +274,15 @@ pub struct StatisticsReply {
     pub overlaps: u64,
     /// Callbacks that ran above `PASSIVE_LEVEL`: must stay 0.
     pub above_passive: u64,
+    /// Callbacks that found their buffer's context not zero: must stay 0. See [`Configure::context_size`].
+    pub stale_contexts: u64,
+    /// Contexts cleaned up before their buffers were used again. See [`Configure::REUSE_CLEANUP`].
+    pub cleanups: u64,
     /// Items queued and not begun.
     pub queued: u32,
     /// The most that were queued or running at once.
     pub high_water: u32,
-    /// Buffers of the instance; 0 if it is not configured.
+    /// Buffers that the instance can have at once; 0 if it is not configured.
     pub capacity: u32,
     /// 1 if the gate is closed.
     pub gated: u32,
@@ -188,11 +291,17 @@ pub struct StatisticsReply {
 // The layout is the contract: a change here is a new CONTRACT_VERSION.
 const _: () = {
     assert!(size_of::<Header>() == 8);
-    assert!(size_of::<VersionReply>() == 40);
-    assert!(size_of::<Configure>() == 24);
-    assert!(size_of::<Enqueue>() == 32);
+    assert!(size_of::<VersionReply>() == 64);
+    assert!(size_of::<Configure>() == 32);
+    assert!(size_of::<Enqueue>() == 40);
     assert!(size_of::<WaitReply>() == 16);
     assert!(size_of::<Close>() == 16);
     assert!(size_of::<CloseReply>() == 8);
-    assert!(size_of::<StatisticsReply>() == 80);
+    assert!(size_of::<CancelReply>() == 8);
+    assert!(size_of::<Batch>() == 16);
+    assert!(size_of::<BatchItem>() == 4);
+    assert!(size_of::<BatchReply>() == 8);
+    // A driver may write its answer over the input as it goes.
+    assert!(size_of::<BatchReply>() <= size_of::<Batch>());
+    assert!(size_of::<StatisticsReply>() == 96);
 };

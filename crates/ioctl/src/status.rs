@@ -29,6 +29,8 @@ statuses! {
     STATUS_BUFFER_TOO_SMALL = 0xC000_0023;
     /// The instance exists already.
     STATUS_DEVICE_ALREADY_ATTACHED = 0xC000_0038;
+    /// All instances together would hold too much memory.
+    STATUS_QUOTA_EXCEEDED = 0xC000_0044;
     /// The versions of the contract differ.
     STATUS_REVISION_MISMATCH = 0xC000_0059;
     /// Closing: nothing more is taken.

@@ -96,12 +96,7 @@ impl Client {
     /// # Errors
     /// As [`Client::version`].
     pub fn configure(&self, buffer_count: u32, buffer_size: u32) -> Result<(), Error> {
-        let input = Configure {
-            header: self.header(),
-            buffer_count,
-            buffer_size,
-            reserved: [0; 2],
-        };
+        let input = Configure::new(0, buffer_count, buffer_size);
         self.run(ioctl::CONFIGURE, input.as_bytes())
     }
 

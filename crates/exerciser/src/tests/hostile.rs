@@ -13,15 +13,15 @@ fn proper(code: u32) -> (Vec<u8>, usize) {
     let header = Header::new(0);
     match code {
         VERSION => (Vec::new(), size_of::<VersionReply>()),
-        CONFIGURE => {
-            let request = Configure {
-                header,
-                buffer_count: 4,
-                buffer_size: 8,
-                reserved: [0; 2],
-            };
-            (request.as_bytes().to_vec(), 0)
+        CONFIGURE => (Configure::new(0, 4, 8).as_bytes().to_vec(), 0),
+        ENQUEUE_BATCH => {
+            let items = [joined(Enqueue::new(0, 1), &[]), joined(Enqueue::new(0, 2), &[3])];
+            (
+                super::batch(&items),
+                size_of::<BatchReply>() + 2 * size_of::<u32>(),
+            )
         }
+        CANCEL => (header.as_bytes().to_vec(), size_of::<CancelReply>()),
         ENQUEUE => (joined(Enqueue::new(0, 1), &[]), 0),
         ENQUEUE_AND_WAIT => (joined(Enqueue::new(0, 1), &[]), size_of::<WaitReply>()),
         CLOSE => (
@@ -44,14 +44,16 @@ fn proper(code: u32) -> (Vec<u8>, usize) {
 }
 
 /// The order in which every code succeeds.
-const IN_ORDER: [u32; 10] = [
+const IN_ORDER: [u32; 12] = [
     VERSION,
     CONFIGURE,
     GATE,
     RELEASE,
     ENQUEUE,
     ENQUEUE_AND_WAIT,
+    ENQUEUE_BATCH,
     FLUSH,
+    CANCEL,
     STATISTICS,
     READ_LOG,
     CLOSE,
@@ -136,7 +138,7 @@ fn w24_unknown_codes() {
         VERSION + 2,
         CONFIGURE | 3,
         VERSION ^ 0x4000,
-        0x0022_E028,
+        0x0022_E0FC,
         0x0007_0000,
     ] {
         assert_eq!(
@@ -166,16 +168,31 @@ fn w24_values_out_of_their_limits() {
             STATUS_INVALID_PARAMETER
         );
     }
-    let configure = Configure {
-        header: Header::new(0),
-        buffer_count: 1,
-        buffer_size: 1,
-        reserved: [0, 1],
-    };
-    assert_eq!(
-        client.call(CONFIGURE, configure.as_bytes(), 0).status,
-        STATUS_INVALID_PARAMETER
-    );
+    let good = Configure::new(0, 8, 1);
+    for bad in [
+        Configure { reserved: 1, ..good },
+        Configure { flags: 2, ..good },
+        Configure {
+            max_buffers: 7,
+            ..good
+        },
+        Configure {
+            max_buffers: limits::BUFFER_COUNT + 1,
+            ..good
+        },
+        // What may be added counts as what is there.
+        Configure {
+            buffer_size: limits::BUFFER_SIZE,
+            max_buffers: 257,
+            ..good
+        },
+        Configure {
+            context_size: limits::CONTEXT_SIZE + 1,
+            ..good
+        },
+    ] {
+        assert_eq!(client.configure_as(bad), STATUS_INVALID_PARAMETER);
+    }
     assert_eq!(client.statistics().capacity, 0);
 
     assert_eq!(client.configure(1, 8), STATUS_SUCCESS);
@@ -185,7 +202,16 @@ fn w24_values_out_of_their_limits() {
             spend_us: limits::SPEND_US + 1,
             ..item
         },
-        Enqueue { flags: 2, ..item },
+        Enqueue { flags: 4, ..item },
+        Enqueue {
+            again: limits::AGAIN + 1,
+            ..item
+        },
+        Enqueue {
+            timeout_ms: 1,
+            ..item
+        },
+        item.with_timeout(limits::TIMEOUT_MS + 1),
         Enqueue {
             flags: u32::MAX,
             ..item

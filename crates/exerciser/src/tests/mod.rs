@@ -1,6 +1,8 @@
 //! The verbs, the statuses and the life cycle, over the I/O manager in memory.
 
+mod batch;
 mod hostile;
+mod instances;
 mod life_cycle;
 mod protocol;
 mod verbs;
@@ -23,12 +25,10 @@ pub(super) fn device() -> Device {
 /// What the tests say to a driver, a verb at a time.
 impl Client<'_> {
     pub(super) fn configure(&self, buffer_count: u32, buffer_size: u32) -> u32 {
-        let request = Configure {
-            header: Header::new(0),
-            buffer_count,
-            buffer_size,
-            reserved: [0; 2],
-        };
+        self.configure_as(Configure::new(0, buffer_count, buffer_size))
+    }
+
+    pub(super) fn configure_as(&self, request: Configure) -> u32 {
         self.call(CONFIGURE, request.as_bytes(), 0).status
     }
 
@@ -121,4 +121,20 @@ pub(super) fn joined(item: Enqueue, payload: &[u8]) -> Vec<u8> {
 /// A handle with all rights.
 pub(super) fn both(device: &Device) -> Client<'_> {
     device.open(Rights::BOTH)
+}
+
+/// The input of a batch of these items.
+pub(super) fn batch(items: &[Vec<u8>]) -> Vec<u8> {
+    let head = Batch {
+        header: Header::new(0),
+        count: u32::try_from(items.len()).expect("few"),
+        reserved: 0,
+    };
+    let mut input = head.as_bytes().to_vec();
+    for item in items {
+        let length = u32::try_from(item.len()).expect("short");
+        input.extend_from_slice(BatchItem { length }.as_bytes());
+        input.extend_from_slice(item);
+    }
+    input
 }

@@ -66,9 +66,7 @@ fn requests(header: Header) -> Vec<Request> {
 const fn configure(header: Header, buffer_count: u32, buffer_size: u32) -> Configure {
     Configure {
         header,
-        buffer_count,
-        buffer_size,
-        reserved: [0; 2],
+        ..Configure::new(0, buffer_count, buffer_size)
     }
 }
 
@@ -134,8 +132,8 @@ pub(super) fn w24_unknown_codes(context: &Context<'_>) -> Result<(), Failure> {
         0x0022_0000,
         0x0022_2000,
         0x0022_3FFC,
-        0x0022_6028,
-        0x0022_A028,
+        0x0022_60FC,
+        0x0022_A0FC,
         0xFFFF_FFFC,
     ];
     for code in ours.chain(strangers).filter(|code| !known(*code)) {
@@ -278,17 +276,19 @@ pub(super) fn w24_configure_out_of_limits(context: &Context<'_>) -> Result<(), F
     let too_many =
         u32::try_from(limits::INSTANCE_BYTES / u64::from(limits::BUFFER_SIZE)).unwrap_or(u32::MAX) + 1;
     let configures = [
+        ("a reserved field set", Configure { reserved: 1, ..good }),
+        ("a flag of none", Configure { flags: 1 << 31, ..good }),
         (
-            "reserved[0]",
+            "fewer buffers at most than at first",
             Configure {
-                reserved: [1, 0],
+                max_buffers: 3,
                 ..good
             },
         ),
         (
-            "reserved[1]",
+            "too large contexts",
             Configure {
-                reserved: [0, 1 << 31],
+                context_size: limits::CONTEXT_SIZE + 1,
                 ..good
             },
         ),
@@ -321,7 +321,7 @@ pub(super) fn w24_reserved_fields_and_limits(context: &Context<'_>) -> Result<()
     let item = Enqueue::new(0, 0);
     let items = [
         ("reserved", Enqueue { reserved: 1, ..item }),
-        ("a flag of none", Enqueue { flags: 2, ..item }),
+        ("a flag of none", Enqueue { flags: 4, ..item }),
         (
             "every flag",
             Enqueue {
