@@ -91,10 +91,20 @@ impl RuntimeTests<'_> {
         let driver = self.driver(&session);
         driver.install(Echo::Quiet)?;
         let outcome = driver.run(["violate", name], REQUEST, Echo::Quiet)?;
+        let culprit = outcome
+            .finished
+            .stdout
+            .lines()
+            .find_map(|line| line.strip_prefix("culprit: "));
+        let Some(culprit) = culprit else {
+            return Err(session.complaint(&outcome, "the runner did not get to breaking the rule"));
+        };
+        // `wdfldr: STOP 0x03: DRIVER: FUNCTION called at …`
+        let named = format!(": {culprit}");
         let stops = outcome
             .findings
             .iter()
-            .filter(|finding| finding.kind == Kind::Stop)
+            .filter(|finding| finding.kind == Kind::Stop && finding.text.contains(&named))
             .count();
         let crashes = outcome
             .findings
@@ -102,7 +112,10 @@ impl RuntimeTests<'_> {
             .any(|finding| matches!(finding.kind, Kind::Crash | Kind::Missing | Kind::Bugcheck));
         let ended = outcome.finished.success() || matches!(outcome.finished.end, End::Stuck);
         if stops == 0 || crashes || !ended {
-            return Err(session.complaint(&outcome, "the runtime did not stop the driver"));
+            return Err(session.complaint(
+                &outcome,
+                &format!("the runtime did not stop the driver and name {culprit}"),
+            ));
         }
         session.end()
     }
