@@ -3,6 +3,7 @@
 use core::alloc::Layout;
 use core::fmt;
 
+use crate::cleanup::Cleanup;
 use crate::slots::{Slot, Slots};
 use crate::{Config, Context, CreateError, NoCompletion, NtStatus};
 
@@ -29,15 +30,17 @@ impl core::error::Error for NoBuffer {}
 pub(crate) struct Stock<C: Context> {
     pub(crate) slots: Slots<NoCompletion, C>,
     size: usize,
+    cleanup: Option<Cleanup<[u8], C>>,
 }
 
 impl<C: Context> Stock<C> {
-    pub(crate) fn new(config: &Config) -> Result<Self, CreateError> {
+    pub(crate) fn new(config: &Config, cleanup: Option<Cleanup<[u8], C>>) -> Result<Self, CreateError> {
         let size = config.buffer_size;
         let layout = Layout::from_size_align(size, 1).map_err(|_| CreateError::InvalidConfig)?;
         Ok(Self {
             slots: Slots::new(config, layout)?,
             size,
+            cleanup,
         })
     }
 
@@ -52,7 +55,7 @@ impl<C: Context> Stock<C> {
 
 /// A buffer that its holder owns: exclusive access to its bytes and its context.
 ///
-/// Dropping it gives it back to the pool that it came from, cleared: it cannot be lost, put back twice, or put into
+/// Dropping it gives it back to the pool that it came from, after the pool's cleanup callback, if it has one, and cleared: it cannot be lost, put back twice, or put into
 /// another pool. Bytes are zero and the context is its default when it is fetched; the bytes begin at an address that
 /// is a multiple of 16.
 ///
@@ -130,6 +133,11 @@ pub(crate) unsafe fn view<C: Context>(stock: &Stock<C>, slot: Slot) -> (&mut [u8
 
 impl<C: Context> Drop for Buffer<'_, C> {
     fn drop(&mut self) {
+        let stock = self.stock;
+        if let Some(cleanup) = &stock.cleanup {
+            let (payload, context) = self.parts_mut();
+            cleanup.run(payload, context);
+        }
         self.payload_mut().fill(0);
         // SAFETY: the slot is this buffer's, and no reference into it is left.
         unsafe { self.stock.slots.reset_context(self.slot) };

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::buffer::Stock;
+use crate::cleanup::Cleanup;
 use crate::kernel::{Irql, check_irql};
 use crate::{Buffer, Config, Context, CreateError, NoBuffer, Passive};
 
@@ -33,7 +34,29 @@ impl<C: Context> BufferPool<C> {
     pub fn create(_: &mut Passive, config: &Config) -> Result<Self, CreateError> {
         check_irql(Irql::PASSIVE, "BufferPool::create");
         Ok(Self {
-            stock: Stock::new(config)?,
+            stock: Stock::new(config, None)?,
+        })
+    }
+
+    /// As [`create`](Self::create), with a reuse-cleanup callback: DMF's `EvtBufferQueueReuseCleanup`.
+    ///
+    /// `cleanup` is called exactly once whenever a buffer goes home, used or not: by [`reuse`](Self::reuse) or by being dropped. It is handed all of its
+    /// bytes and its context, as its last holder left them; both are cleared right after it.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`; `cleanup` is called at the IRQL of whoever gives the buffer back, `<= DISPATCH_LEVEL`, and under
+    /// no lock. Two threads may be in it at a time, each with its own buffer.
+    ///
+    /// # Errors
+    /// [`CreateError`]; nothing is left behind.
+    pub fn create_with_cleanup(
+        _: &mut Passive,
+        config: &Config,
+        cleanup: impl Fn(&mut [u8], &mut C) + Send + Sync + 'static,
+    ) -> Result<Self, CreateError> {
+        check_irql(Irql::PASSIVE, "BufferPool::create_with_cleanup");
+        Ok(Self {
+            stock: Stock::new(config, Some(Cleanup::new(cleanup)?))?,
         })
     }
 

@@ -6,6 +6,7 @@
 use core::fmt;
 
 use crate::buffer::{Stock, view};
+use crate::cleanup::Cleanup;
 use crate::free::NIL;
 use crate::kernel::atomic::Ordering::Relaxed;
 use crate::kernel::{Irql, SpinLock, check_irql};
@@ -57,7 +58,31 @@ impl<C: Context> BufferQueue<C> {
     pub fn create(_: &mut Passive, config: &Config) -> Result<Self, CreateError> {
         check_irql(Irql::PASSIVE, "BufferQueue::create");
         Ok(Self {
-            stock: Stock::new(config)?,
+            stock: Stock::new(config, None)?,
+            full: SpinLock::new(EMPTY),
+        })
+    }
+
+    /// As [`create`](Self::create), with a reuse-cleanup callback: DMF's `EvtBufferQueueReuseCleanup`.
+    ///
+    /// `cleanup` is called exactly once whenever a buffer goes home, used or not: by [`reuse`](Self::reuse), by being dropped, by
+    /// [`clear`](Self::clear), and with the queue when it is still queued then. It is handed all of its
+    /// bytes and its context, as its last holder left them; both are cleared right after it.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`; `cleanup` is called at the IRQL of whoever gives the buffer back, `<= DISPATCH_LEVEL`, and under
+    /// no lock. Two threads may be in it at a time, each with its own buffer.
+    ///
+    /// # Errors
+    /// [`CreateError`]; nothing is left behind.
+    pub fn create_with_cleanup(
+        _: &mut Passive,
+        config: &Config,
+        cleanup: impl Fn(&mut [u8], &mut C) + Send + Sync + 'static,
+    ) -> Result<Self, CreateError> {
+        check_irql(Irql::PASSIVE, "BufferQueue::create_with_cleanup");
+        Ok(Self {
+            stock: Stock::new(config, Some(Cleanup::new(cleanup)?))?,
             full: SpinLock::new(EMPTY),
         })
     }
@@ -201,6 +226,13 @@ impl<C: Context> BufferQueue<C> {
     /// Buffers that there can be at once, on both sides and in clients' hands. IRQL: any.
     pub fn capacity(&self) -> u32 {
         self.stock.slots.max()
+    }
+}
+
+impl<C: Context> Drop for BufferQueue<C> {
+    /// What is still queued goes home as by [`clear`](BufferQueue::clear).
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

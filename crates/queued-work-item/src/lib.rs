@@ -116,6 +116,7 @@ pub mod kernel;
 mod buffer;
 pub mod buffer_pool;
 pub mod buffer_queue;
+mod cleanup;
 mod completion;
 mod config;
 mod engine;

@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::time::Duration;
 
+use crate::cleanup::Cleanup;
 use crate::engine::Core;
 use crate::kernel::atomic::Ordering;
 use crate::kernel::{Irql, Parent, check_irql};
@@ -119,7 +120,56 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
         callback: impl FnMut(&mut Item<'_, T, C>, &mut Passive) + Send + 'static,
     ) -> Result<Self, CreateError> {
         check_irql(Irql::PASSIVE, "QueuedWorkItem::create");
-        let core = Core::new(passive, &parent, config, callback)?;
+        let core = Core::new(passive, &parent, config, None, callback)?;
+        Ok(Self {
+            core,
+            owns: PhantomData,
+        })
+    }
+
+    /// As [`create`](Self::create), with a reuse-cleanup callback: DMF's `EvtBufferQueueReuseCleanup`.
+    ///
+    /// `cleanup` is called exactly once for each item that was accepted, however it ended, when its buffer goes home:
+    /// after the callback, or instead of it for an item that was cancelled, and before anyone is told. It is handed
+    /// the payload, bytes in the length that was enqueued, and the buffer's context, both as the callback left them;
+    /// they are dropped or cleared right after it. A refused enqueue has not used the buffer, and calls nothing.
+    ///
+    /// ```
+    /// # use queued_work_item::{Close, Config, Passive, QueuedWorkItem, kernel::Parent};
+    /// # let passive = &mut unsafe { Passive::assume() };
+    /// let queue = <QueuedWorkItem<[u8]>>::create_with_cleanup(
+    ///     passive,
+    ///     Parent::default(),
+    ///     &Config::new(4).buffer_size(16),
+    ///     |item, _| assert_eq!(item.payload(), b"key"),
+    ///     |payload, _context| payload.fill(0xFF), // say, what must not stay behind
+    /// )?;
+    /// queue.enqueue(b"key").expect("a buffer is free");
+    /// queue.close(passive, Close::Drain).expect("not called from the callback");
+    /// # Ok::<_, queued_work_item::CreateError>(())
+    /// ```
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`, here and for `cleanup`: on the worker, or on the thread that cancels, closes or drops the queue.
+    /// `cleanup` is inside the queue: it must not wait for it, and `flush`, `close` and `enqueue_and_wait` refuse. Two
+    /// threads may be in it at a time, each with its own buffer.
+    ///
+    /// # Errors
+    /// [`CreateError`]; nothing is left behind, and both callbacks are dropped.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a parent is a name made for this call"
+    )]
+    pub fn create_with_cleanup(
+        passive: &mut Passive,
+        parent: Parent,
+        config: &Config,
+        callback: impl FnMut(&mut Item<'_, T, C>, &mut Passive) + Send + 'static,
+        cleanup: impl Fn(&mut T, &mut C) + Send + Sync + 'static,
+    ) -> Result<Self, CreateError> {
+        check_irql(Irql::PASSIVE, "QueuedWorkItem::create_with_cleanup");
+        let cleanup = Cleanup::new(cleanup)?;
+        let core = Core::new(passive, &parent, config, Some(cleanup), callback)?;
         Ok(Self {
             core,
             owns: PhantomData,

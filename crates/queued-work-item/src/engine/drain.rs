@@ -145,7 +145,8 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         word
     }
 
-    /// Ends an item that ran or was dropped: payload and context cleared, the buffer home, then whoever waits told.
+    /// Ends an item that ran or was dropped: the client's cleanup run, payload and context cleared, the buffer
+    /// home, then whoever waits told.
     ///
     /// # Safety
     /// The caller owns the slot and gives it up.
@@ -156,9 +157,17 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         let waiter = self.slots.control(slot).waiter.claim();
         // SAFETY: the slot is the caller's.
         let completion = unsafe { self.take_completion(slot) };
+        let place = self.slots.payload(slot).as_ptr();
+        if let Some(cleanup) = self.cleanup.as_ref() {
+            // SAFETY: the slot holds a payload, and is the caller's.
+            let payload = unsafe { T::view(place, length) };
+            // SAFETY: the head is valid and the caller's alone.
+            let context = unsafe { &mut (*self.slots.head(slot).as_ptr()).context };
+            cleanup.run(payload, context);
+        }
         // SAFETY: the slot holds a payload, which ends here.
-        unsafe { T::clear(self.slots.payload(slot).as_ptr(), length) };
-        if matches!(outcome, Outcome::Ran(_)) {
+        unsafe { T::clear(place, length) };
+        if matches!(outcome, Outcome::Ran(_)) || self.cleanup.is_some() {
             // SAFETY: the slot is the caller's, and the callback's reference is gone.
             unsafe { self.slots.reset_context(slot) };
         }

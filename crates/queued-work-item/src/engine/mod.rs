@@ -20,6 +20,7 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
+use crate::cleanup::Cleanup;
 use crate::kernel::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::kernel::cell::UnsafeCell;
 use crate::kernel::{Block, Parent, SpinLock, Target, WorkItem};
@@ -63,7 +64,7 @@ pub(crate) enum Broken {
 ///
 /// # Invariants
 /// - It is the first field of a [`WithCallback`], in a block of its own.
-/// - `slots` and the callback are valid while there are owners, and nobody but an owner touches them.
+/// - `slots`, `cleanup` and the callback are valid while there are owners, and nobody but an owner touches them.
 pub(crate) struct Core<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8 = 0> {
     pub(crate) pending: OwnLine<Pending>,
     pub(crate) ready: SpinLock<Ready>,
@@ -75,6 +76,7 @@ pub(crate) struct Core<T: Payload + ?Sized, K: Completion, C: Context, const VAR
     drop_callback: unsafe fn(NonNull<Self>),
     base: NonNull<u8>,
     pub(crate) slots: ManuallyDrop<Slots<K, C>>,
+    cleanup: ManuallyDrop<Option<Cleanup<T, C>>>,
     /// Payload bytes, when payloads are bytes.
     pub(crate) limit: usize,
     payloads: PhantomData<fn(&mut T)>,
@@ -96,6 +98,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         passive: &mut Passive,
         parent: &Parent,
         config: &Config,
+        cleanup: Option<Cleanup<T, C>>,
         callback: F,
     ) -> Result<NonNull<Self>, CreateError>
     where
@@ -118,6 +121,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
             drop_callback: drop_callback::<T, K, C, F, VARIANT>,
             base: block.into_base(),
             slots: ManuallyDrop::new(slots),
+            cleanup: ManuallyDrop::new(cleanup),
             limit: config.buffer_size,
             payloads: PhantomData,
         };
@@ -215,6 +219,10 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         let slots = unsafe { &mut (*this.as_ptr()).slots };
         // SAFETY: dropped once, and never used again: only owners do.
         unsafe { ManuallyDrop::drop(slots) };
+        // SAFETY: as for the callback.
+        let cleanup = unsafe { &mut (*this.as_ptr()).cleanup };
+        // SAFETY: dropped once, and never used again: no item is left to end.
+        unsafe { ManuallyDrop::drop(cleanup) };
         // SAFETY: the core is alive, see above.
         unsafe { &(*this.as_ptr()).work_item }.dispose(on_worker);
         // SAFETY: the owners' share, given back once.

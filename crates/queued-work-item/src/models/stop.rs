@@ -32,14 +32,20 @@ impl<const VARIANT: u8> Handle<VARIANT> {
         let runs = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&runs);
         let running = loom::cell::UnsafeCell::new(0_u32);
-        let core = Core::new(passive, &Parent::default(), &Config::new(buffers), move |_, _| {
-            // Fails the model if two callbacks overlap, or if one does not see what the last one left.
-            running.with_mut(|running| {
-                // SAFETY: the callback's own; the cell checks it.
-                unsafe { *running += 1 };
-            });
-            count.fetch_add(1, Ordering::SeqCst);
-        });
+        let core = Core::new(
+            passive,
+            &Parent::default(),
+            &Config::new(buffers),
+            None,
+            move |_, _| {
+                // Fails the model if two callbacks overlap, or if one does not see what the last one left.
+                running.with_mut(|running| {
+                    // SAFETY: the callback's own; the cell checks it.
+                    unsafe { *running += 1 };
+                });
+                count.fetch_add(1, Ordering::SeqCst);
+            },
+        );
         Arc::new(Self {
             core: core.expect("create"),
             runs,
