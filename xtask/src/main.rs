@@ -2,6 +2,8 @@
 //!
 //! Windows developers use `cargo make` with Microsoft's kits; nothing here is involved in that build.
 
+mod bench;
+mod budget;
 mod build;
 mod count;
 mod identity;
@@ -14,6 +16,7 @@ mod paths;
 mod pe;
 mod process;
 mod progress;
+mod sanitize;
 mod setup;
 mod shadow;
 mod stamp;
@@ -62,6 +65,10 @@ enum Command {
     Run(wine::RunOptions),
     /// Run every test: formatting, lints, host tests, documentation, the Windows build, and the driver in Wine
     Test(test::Options),
+    /// Measure the queue on the host backend, next to its alternatives: one table, then criterion's distributions
+    Bench(bench::Options),
+    /// Run the library's host tests under sanitizers, valgrind or Miri
+    Sanitize(sanitize::Options),
     /// Run the harness in Wine; the driver is installed for it and removed afterwards
     Harness(wine::HarnessOptions),
     /// Open a shell with Wine running, for debugging
@@ -111,6 +118,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
                 ExitCode::FAILURE
             });
         }
+        Command::Bench(options) => bench::run(&context, options),
+        Command::Sanitize(options) => sanitize::run(&context, options),
         Command::Harness(options) => return wine::harness(&context, options),
         Command::Shell(options) => return wine::shell(&context, options),
         Command::Log(options) => wine::log(&context, options),

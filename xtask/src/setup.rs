@@ -39,6 +39,9 @@ const KIT_PACKAGES: &[&str] = &[
 /// A Windows kernel to load the driver.
 const WINE_PACKAGES: &[&str] = &["wine", "wine64"];
 
+/// Counts instructions for the budget, and watches memory.
+const VALGRIND_PACKAGES: &[&str] = &["binutils", "valgrind"];
+
 /// Installs what is lacking and prepares everything that does not depend on the sources of the driver.
 pub(crate) fn run(context: &Context) -> Result<()> {
     let _lock = context.paths.lock(context.progress)?;
@@ -74,6 +77,14 @@ fn needs(rust_is_lacking: bool) -> Vec<Need> {
         Need {
             missing: wine,
             packages: WINE_PACKAGES,
+        },
+        Need {
+            missing: ["valgrind", "objdump"]
+                .into_iter()
+                .filter(|program| find_program(program).is_none())
+                .map(str::to_owned)
+                .collect(),
+            packages: VALGRIND_PACKAGES,
         },
     ]
 }

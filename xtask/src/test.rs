@@ -6,11 +6,12 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    Context, build,
+    Context, budget, build,
     count::Count,
     lint,
     process::Tool,
     progress::Step,
+    sanitize::{self, Sanitizer},
     wine::{EndToEnd, RuntimeOptions, test_runtime},
 };
 
@@ -25,6 +26,9 @@ pub(crate) struct Options {
     /// Only what runs the driver in Wine
     #[arg(long, conflicts_with = "parts")]
     e2e_only: bool,
+    /// Also what takes minutes: the sanitizers
+    #[arg(long, conflicts_with_all = ["e2e_only", "parts"])]
+    long: bool,
     /// Of the scenarios, only those whose name contains this
     #[arg(long, value_name = "TEXT")]
     scenario: Option<String>,
@@ -44,6 +48,10 @@ enum Part {
     KernelLints,
     /// Tests that run on this machine
     Host,
+    /// The budget of an enqueue, by an instruction counter
+    Budget,
+    /// The library's tests under `AddressSanitizer`, `ThreadSanitizer` and valgrind: only with `--long`, or named
+    Sanitize,
     /// Documentation builds without warnings
     Docs,
     /// The driver, the KMDF runtime and the harness build without warnings, and their images are sound
@@ -60,11 +68,13 @@ enum Part {
 
 impl Part {
     /// Every part, in the order in which they run: what is quick and fails often comes first.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Format,
         Self::Lints,
         Self::Host,
+        Self::Budget,
         Self::Docs,
+        Self::Sanitize,
         Self::KernelLints,
         Self::Build,
         Self::Wdfldr,
@@ -83,8 +93,10 @@ impl Part {
     }
 
     fn is_wanted(self, options: &Options) -> bool {
-        if options.host_only {
-            !self.needs_wine() && !matches!(self, Self::KernelLints | Self::Build)
+        if self == Self::Sanitize {
+            options.long || options.parts.contains(&self)
+        } else if options.host_only {
+            !self.needs_wine() && !matches!(self, Self::KernelLints | Self::Build | Self::Budget)
         } else if options.e2e_only {
             self.needs_wine()
         } else {
@@ -161,6 +173,8 @@ impl Tests<'_> {
             ),
             Part::KernelLints => lint::run(self.context).map(|()| Count::ONE),
             Part::Host => self.host(),
+            Part::Budget => budget::run(self.context),
+            Part::Sanitize => sanitize::all(self.context, &Sanitizer::DEFAULT),
             Part::Docs => self.cargo("docs", &["doc", "--locked", "--no-deps"]),
             Part::Build => self.build(),
             Part::Wdfldr => test_runtime(self.context, self.runtime.as_deref()),
@@ -254,7 +268,11 @@ mod tests {
 
     #[test]
     fn parts_are_chosen() {
-        assert_eq!(wanted(&[]), Part::ALL);
+        let all = Part::ALL.to_vec();
+        assert_eq!(wanted(&["--long"]), all);
+        let usual: Vec<Part> = all.into_iter().filter(|part| *part != Part::Sanitize).collect();
+        assert_eq!(wanted(&[]), usual);
+        assert_eq!(wanted(&["sanitize"]), [Part::Sanitize]);
         assert_eq!(wanted(&["docs", "run"]), [Part::Docs, Part::Run]);
         assert_eq!(
             wanted(&["--host-only"]),
