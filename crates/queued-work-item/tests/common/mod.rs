@@ -120,3 +120,16 @@ pub(crate) fn retry<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
         std::thread::yield_now();
     }
 }
+
+/// The seed of a random test: `QWI_SEED`, or another each time. Printed, so that a failure shows it.
+pub(crate) fn seed() -> u64 {
+    let seed = std::env::var("QWI_SEED").map_or_else(
+        |_| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.map_or(1, |now| u64::from(now.subsec_nanos()) | 1)
+        },
+        |seed| seed.parse().expect("QWI_SEED is a number"),
+    );
+    println!("QWI_SEED={seed}");
+    seed
+}
