@@ -148,15 +148,23 @@ const fn check(status: NTSTATUS) -> Result<(), NTSTATUS> {
     if NT_SUCCESS(status) { Ok(()) } else { Err(status) }
 }
 
-/// `EvtDeviceD0Entry`. There is no hardware: what is queued over a power cycle runs as it would have.
-extern "C" fn evt_d0_entry(_device: WDFDEVICE, previous: WDF_POWER_DEVICE_STATE) -> NTSTATUS {
+/// `EvtDeviceD0Entry`: items begin again, in their order.
+extern "C" fn evt_d0_entry(device: WDFDEVICE, previous: WDF_POWER_DEVICE_STATE) -> NTSTATUS {
     wdk::println!("queued_work_item_driver: D0 entry from {}", power_state(previous));
+    // SAFETY: the framework gives a live device of this driver.
+    if let Some(exerciser) = unsafe { exerciser(device) } {
+        exerciser.d0_entry();
+    }
     STATUS_SUCCESS
 }
 
-/// `EvtDeviceD0Exit`
-extern "C" fn evt_d0_exit(_device: WDFDEVICE, target: WDF_POWER_DEVICE_STATE) -> NTSTATUS {
+/// `EvtDeviceD0Exit`: no item begins until the device is back. What is queued by then runs, or is cancelled by removal.
+extern "C" fn evt_d0_exit(device: WDFDEVICE, target: WDF_POWER_DEVICE_STATE) -> NTSTATUS {
     wdk::println!("queued_work_item_driver: D0 exit to {}", power_state(target));
+    // SAFETY: the framework gives a live device of this driver.
+    if let Some(exerciser) = unsafe { exerciser(device) } {
+        exerciser.d0_exit();
+    }
     STATUS_SUCCESS
 }
 
