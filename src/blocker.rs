@@ -75,6 +75,15 @@ impl Platform for Kernel {
         };
         NT_SUCCESS(status).then_some(WorkItem { item })
     }
+
+    fn parallel(
+        &self,
+        threads: u32,
+        body: &(dyn Fn(u32, &mut Passive) + Sync),
+        _: &mut Passive,
+    ) -> Result<(), u32> {
+        crate::threads::parallel(threads, body).map_err(i32::cast_unsigned)
+    }
 }
 
 /// A work item without a job.

@@ -10,11 +10,14 @@
 //! | `queue` | requests and file objects on their way in |
 //! | `request` | a `WDFREQUEST` as the exerciser sees it, with its cancellation |
 //! | `blocker` | threads for the verbs that block |
+//! | `threads` | parallel threads for the verbs that make load |
 //! | `context` | Rust values in the framework's object contexts |
 //!
 //! The same bytes run on every KMDF from 1.15 up.
 
 #![no_std]
+
+extern crate alloc;
 
 mod blocker;
 mod context;
@@ -22,6 +25,7 @@ mod device;
 mod entry;
 mod queue;
 mod request;
+mod threads;
 
 // Linked for its panic handler: a bug check, so no path that a caller can reach may panic.
 extern crate wdk_panic;

@@ -178,6 +178,8 @@ pub(crate) struct WdfTicket(WDFREQUEST);
 
 // SAFETY: framework handles may be used on any thread.
 unsafe impl Send for WdfTicket {}
+// SAFETY: as above; what is done through a shared ticket is the framework's and the request's atomics' to order.
+unsafe impl Sync for WdfTicket {}
 
 impl WdfTicket {
     /// A reference to a request.

@@ -1,7 +1,10 @@
-//! How many bytes all instances together may hold.
+//! How many bytes all instances together may hold, and who may make load.
+
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::{Acquire, Release};
 
 use queued_work_item::kernel::{Shared, SpinLock};
-use queued_work_item_ioctl::{STATUS_QUOTA_EXCEEDED, limits};
+use queued_work_item_ioctl::{STATUS_INSUFFICIENT_RESOURCES, STATUS_QUOTA_EXCEEDED, limits};
 
 /// What is left of [`limits::TOTAL_BYTES`].
 pub(crate) struct Budget(SpinLock<u64>);
@@ -32,5 +35,24 @@ pub(crate) struct Charge {
 impl Drop for Charge {
     fn drop(&mut self) {
         *self.budget.0.lock() += self.bytes;
+    }
+}
+
+/// The right to start many threads, which one request at a time has.
+pub(crate) struct Solo(Shared<AtomicBool>);
+
+impl Solo {
+    /// Takes it. `STATUS_INSUFFICIENT_RESOURCES`: somebody has it.
+    pub(crate) fn take(taken: &Shared<AtomicBool>) -> Result<Self, u32> {
+        if taken.swap(true, Acquire) {
+            return Err(STATUS_INSUFFICIENT_RESOURCES);
+        }
+        Ok(Self(taken.clone()))
+    }
+}
+
+impl Drop for Solo {
+    fn drop(&mut self) {
+        self.0.store(false, Release);
     }
 }

@@ -7,10 +7,12 @@ use queued_work_item_ioctl::{
     BatchReply, CANCEL, CLOSE, CONFIGURE, CONTRACT_VERSION, CancelReply, CloseReply, ENQUEUE,
     ENQUEUE_AND_WAIT, ENQUEUE_BATCH, FLUSH, GATE, Header, LogReply, READ_LOG, RELEASE, STATISTICS,
     STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, StatisticsReply, VERSION, VersionReply, WaitReply,
-    limits,
+    STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STRESS, StatisticsReply, VERSION, VersionReply,
+    WaitReply, limits,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::stress::Plan;
 
 /// A request whose every field is within its limits.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +36,9 @@ pub(crate) enum Command<'a> {
     },
     Cancel {
         slot: usize,
+    },
+    Stress {
+        plan: Plan,
     },
     Flush {
         slot: usize,
@@ -119,6 +124,7 @@ pub(crate) fn decode(code: u32, input: &[u8], output_length: usize) -> Result<Co
                 size_of::<LogReply>(),
             )
         }
+        STRESS => (stress(input)?, size_of::<ioctl::StressReply>()),
         _ => return Err(STATUS_INVALID_DEVICE_REQUEST),
     };
     if output_length < output {
@@ -265,4 +271,38 @@ fn close(input: &[u8]) -> Result<Command<'static>, u32> {
         return Err(STATUS_INVALID_PARAMETER);
     }
     Ok(Command::Close { slot, cancel })
+}
+
+fn stress(input: &[u8]) -> Result<Command<'static>, u32> {
+    let (request, _slot) = whole::<ioctl::Stress>(input)?;
+    let ioctl::Stress {
+        header: _,
+        producers,
+        items,
+        payload,
+        buffer_count,
+        mode,
+        reserved,
+    } = request;
+    let under_lock = match mode {
+        ioctl::Stress::PASSIVE => false,
+        ioctl::Stress::SPIN_LOCK => true,
+        _ => return Err(STATUS_INVALID_PARAMETER),
+    };
+    let fits = (1..=limits::STRESS_PRODUCERS).contains(&producers)
+        && (1..=limits::STRESS_ITEMS).contains(&items)
+        && (8..=limits::STRESS_PAYLOAD).contains(&payload)
+        && (1..=limits::BUFFER_COUNT).contains(&buffer_count)
+        && u64::from(buffer_count) * u64::from(payload) <= limits::INSTANCE_BYTES;
+    if !fits || reserved != 0 {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
+    let plan = Plan {
+        producers,
+        items,
+        payload,
+        buffer_count,
+        under_lock,
+    };
+    Ok(Command::Stress { plan })
 }

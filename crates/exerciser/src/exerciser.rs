@@ -1,9 +1,10 @@
 //! The exerciser of one device: every verb, and the life cycle around them.
 
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicBool;
 use core::time::Duration;
 
-use queued_work_item::kernel::{Shared, SpinLock};
+use queued_work_item::kernel::Shared;
 use queued_work_item::{Close, CreateError, Passive};
 use queued_work_item_ioctl::{
     Batch, BatchReply, CONTRACT_VERSION, CancelReply, LogEntry, LogReply, STATUS_BUFFER_TOO_SMALL,
@@ -12,12 +13,13 @@ use queued_work_item_ioctl::{
 };
 use zerocopy::IntoBytes;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Solo};
 use crate::decode::{self, Command, Item, decode};
 use crate::job::Work;
 use crate::life::{Life, Permit, Stay};
 use crate::record::{Record, Waiter};
 use crate::slot::Slot;
+use crate::stress::Plan;
 use crate::{Handle, Job, Platform, Request, Worker, pending};
 
 const SLOTS: usize = limits::INSTANCES as usize;
@@ -34,8 +36,10 @@ struct Inner<P: Platform> {
     platform: P,
     life: Shared<Life>,
     budget: Shared<Budget>,
-    /// Is the device in D0?
-    powered: SpinLock<bool>,
+    /// Somebody makes load.
+    solo: Shared<AtomicBool>,
+    /// What waits on no instance.
+    record: Shared<Record<P::Ticket>>,
     /// By instance.
     slots: Vec<Slot<P::Ticket>>,
 }
@@ -49,10 +53,12 @@ impl<P: Platform> Clone for Exerciser<P> {
 }
 
 /// What a handler leaves behind: the request is answered now, or by somebody else.
-enum Done {
+enum Done<P: Platform> {
     /// With this much output.
     Now(usize),
     Later,
+    /// By this job, which may not run before the request is armed.
+    By(P::Worker, Job<P>),
 }
 
 impl<P: Platform> Exerciser<P> {
@@ -63,6 +69,9 @@ impl<P: Platform> Exerciser<P> {
     pub fn new(platform: P) -> Result<Self, CreateError> {
         let life = Shared::try_new(Life::new()?).map_err(|_| CreateError::OutOfMemory)?;
         let budget = Shared::try_new(Budget::new()).map_err(|_| CreateError::OutOfMemory)?;
+        let solo = Shared::try_new(AtomicBool::new(false)).map_err(|_| CreateError::OutOfMemory)?;
+        let record = Record::of_none().ok_or(CreateError::OutOfMemory)?;
+        let record = Shared::try_new(record).map_err(|_| CreateError::OutOfMemory)?;
         let mut slots = Vec::new();
         slots
             .try_reserve_exact(SLOTS)
@@ -74,11 +83,20 @@ impl<P: Platform> Exerciser<P> {
             platform,
             life,
             budget,
-            powered: SpinLock::new(true),
+            solo,
+            record,
             slots,
         })
         .map_err(|_| CreateError::OutOfMemory)?;
         Ok(Self { inner })
+    }
+
+    pub(crate) fn platform(&self) -> &P {
+        &self.inner.platform
+    }
+
+    pub(crate) fn life(&self) -> &Life {
+        &self.inner.life
     }
 
     pub(crate) fn slot(&self, slot: usize) -> Option<&Slot<P::Ticket>> {
@@ -105,11 +123,17 @@ impl<P: Platform> Exerciser<P> {
                 drop(request);
                 pending::arm(&ticket);
             }
+            Ok(Done::By(worker, job)) => {
+                let ticket = request.ticket();
+                drop(request);
+                pending::arm(&ticket);
+                worker.run(job);
+            }
             Err(status) => request.complete(status, 0),
         }
     }
 
-    fn dispatch(&self, request: &mut P::Request, passive: &mut Passive) -> Result<Done, u32> {
+    fn dispatch(&self, request: &mut P::Request, passive: &mut Passive) -> Result<Done<P>, u32> {
         let handle = request.handle();
         let command = decode(request.code(), request.input(), request.output_length())?;
         Ok(match command {
@@ -117,7 +141,6 @@ impl<P: Platform> Exerciser<P> {
             Command::Configure { slot, shape } => {
                 let Inner { platform, budget, .. } = &*self.inner;
                 self.at(slot)?.configure(platform, budget, shape, passive)?;
-                self.apply_power(self.at(slot)?);
                 Done::Now(0)
             }
             Command::Enqueue { slot, item } => {
@@ -132,6 +155,7 @@ impl<P: Platform> Exerciser<P> {
                 Done::Later
             }
             Command::Batch { count } => Done::Now(self.batch(count, request)?),
+            Command::Stress { plan } => self.stress(plan, request)?,
             Command::Cancel { slot } => {
                 let cancelled = self.at(slot)?.instance()?.queue.cancel(passive);
                 Done::Now(put(request, &CancelReply { cancelled })?)
@@ -213,9 +237,11 @@ impl<P: Platform> Exerciser<P> {
         let exerciser = self.clone();
         worker.run(Job {
             waiter,
-            work: Work::Wait { bytes, timeout },
-            slot,
-            instance,
+            work: Work::Wait {
+                instance,
+                bytes,
+                timeout,
+            },
             exerciser,
             permit,
         });
@@ -248,6 +274,25 @@ impl<P: Platform> Exerciser<P> {
         Ok(to)
     }
 
+    fn stress(&self, plan: Plan, request: &P::Request) -> Result<Done<P>, u32> {
+        let (permit, worker) = self.reserve()?;
+        let solo = Solo::take(&self.inner.solo)?;
+        let charge = Budget::charge(&self.inner.budget, plan.bytes())?;
+        let waiter = waiter(&self.inner.record, request)?;
+        let job = Job {
+            waiter,
+            work: Work::Stress {
+                plan,
+                ticket: request.ticket(),
+                charge,
+                solo,
+            },
+            exerciser: self.clone(),
+            permit,
+        };
+        Ok(Done::By(worker, job))
+    }
+
     fn flush(&self, slot: usize, request: &P::Request) -> Result<(), u32> {
         let (permit, worker) = self.reserve()?;
         let instance = self.at(slot)?.open_instance()?;
@@ -255,9 +300,7 @@ impl<P: Platform> Exerciser<P> {
         let exerciser = self.clone();
         worker.run(Job {
             waiter,
-            work: Work::Flush,
-            slot,
-            instance,
+            work: Work::Flush(instance),
             exerciser,
             permit,
         });
@@ -273,9 +316,7 @@ impl<P: Platform> Exerciser<P> {
         let exerciser = self.clone();
         worker.run(Job {
             waiter,
-            work: Work::Close(how),
-            slot,
-            instance,
+            work: Work::Close { slot, instance, how },
             exerciser,
             permit,
         });
@@ -338,6 +379,7 @@ impl<P: Platform> Exerciser<P> {
     /// # IRQL
     /// `PASSIVE_LEVEL`.
     pub fn handle_closed(&self, handle: Handle) {
+        self.inner.record.handle_closed(handle);
         for slot in &self.inner.slots {
             if let Some(record) = slot.record() {
                 record.handle_closed(handle);
@@ -345,45 +387,6 @@ impl<P: Platform> Exerciser<P> {
             // After that, so that what waited at the gate is told that its handle is closed, not that its item ran.
             slot.gate.handle_closed(handle);
         }
-    }
-
-    /// The device leaves D0: no item begins in any instance until [`Exerciser::d0_entry`]. Requests are taken as ever.
-    /// It does not wait for a callback that runs, since a gate may hold it for as long as it likes, and since this
-    /// device has no hardware that a callback could miss. A close that drains ends its instance's pause.
-    ///
-    /// # IRQL
-    /// `PASSIVE_LEVEL`, where power callbacks run.
-    pub fn d0_exit(&self) {
-        self.set_power(false);
-    }
-
-    /// The device is in D0 again: instances go on where they paused.
-    ///
-    /// # IRQL
-    /// `PASSIVE_LEVEL`.
-    pub fn d0_entry(&self) {
-        self.set_power(true);
-    }
-
-    fn set_power(&self, powered: bool) {
-        *self.inner.powered.lock() = powered;
-        for slot in &self.inner.slots {
-            self.apply_power(slot);
-        }
-    }
-
-    /// Brings an instance in line with the device's power, as it is now: whoever is last to do so, of a configure and
-    /// the power callbacks, has seen what is so at last.
-    fn apply_power(&self, slot: &Slot<P::Ticket>) {
-        // Dropped after the lock: it may be the last reference, and a queue ends at PASSIVE_LEVEL.
-        let Ok(instance) = slot.instance() else { return };
-        let powered = self.inner.powered.lock();
-        if *powered {
-            instance.queue.start();
-        } else {
-            instance.queue.stop();
-        }
-        drop(powered);
     }
 
     /// The device goes away: refuses every request from here on, opens the gates, cancels what has not begun, and

@@ -6,34 +6,47 @@ use core::time::Duration;
 use queued_work_item::kernel::Shared;
 use queued_work_item::{Close, Passive, WaitError, WaitOutcome};
 use queued_work_item_ioctl::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use zerocopy::IntoBytes;
 
+use crate::budget::{Charge, Solo};
 use crate::life::Permit;
 use crate::pending::Answer;
 use crate::record::Waiter;
 use crate::slot::Instance;
-use crate::{Exerciser, Platform};
+use crate::stress::{self, Plan};
+use crate::{Exerciser, Platform, Ticket};
 
-/// A flush, a close or a bounded wait that a request waits for: run it on a thread that it may block.
+/// A flush, a close, a bounded wait or a stress that a request waits for: run it on a thread that it may block.
 ///
 /// A job that is dropped unrun leaves its request to be cancelled.
 pub struct Job<P: Platform> {
     /// Declared first: the request is answered, then the queue is given up, then the device may go.
     pub(crate) waiter: Waiter<P::Ticket>,
-    pub(crate) work: Work,
-    /// Of the instance.
-    pub(crate) slot: usize,
-    pub(crate) instance: Shared<Instance<P::Ticket>>,
+    pub(crate) work: Work<P::Ticket>,
     pub(crate) exerciser: Exerciser<P>,
     pub(crate) permit: Permit,
 }
 
-pub(crate) enum Work {
-    Flush,
-    Close(Close),
+pub(crate) enum Work<T: Ticket> {
+    Flush(Shared<Instance<T>>),
+    Close {
+        slot: usize,
+        instance: Shared<Instance<T>>,
+        how: Close,
+    },
     /// Enqueue these bytes, and wait for so long: the library's own bounded wait, whose waiter lives on this stack.
     Wait {
+        instance: Shared<Instance<T>>,
         bytes: Vec<u8>,
         timeout: Duration,
+    },
+    /// Only for a request that is armed: its answer is more than a status.
+    Stress {
+        plan: Plan,
+        /// To see whether the request still waits.
+        ticket: T,
+        charge: Charge,
+        solo: Solo,
     },
 }
 
@@ -48,18 +61,20 @@ impl<P: Platform> Job<P> {
         let Self {
             waiter,
             work,
-            slot,
-            instance,
             exerciser,
             permit,
         } = self;
         let answer = match work {
-            Work::Flush => match instance.queue.flush(passive) {
+            Work::Flush(instance) => match instance.queue.flush(passive) {
                 Ok(()) => Answer::Status(STATUS_SUCCESS),
                 Err(error) => Answer::Status(error.status().0.cast_unsigned()),
             },
-            Work::Wait { bytes, timeout } => wait(&instance, &bytes, timeout, passive),
-            Work::Close(how) => match exerciser
+            Work::Wait {
+                instance,
+                bytes,
+                timeout,
+            } => wait(&instance, &bytes, timeout, passive),
+            Work::Close { slot, instance, how } => match exerciser
                 .slot(slot)
                 .map(|slot| slot.close(instance, how, passive))
             {
@@ -68,6 +83,30 @@ impl<P: Platform> Job<P> {
                 // Slots do not go away.
                 None => Answer::Status(STATUS_INVALID_PARAMETER),
             },
+            Work::Stress {
+                plan,
+                ticket,
+                charge,
+                solo,
+            } => {
+                let reply = {
+                    let request = ticket.pending();
+                    let stop = || !request.is_waiting() || exerciser.life().is_removed();
+                    stress::run(exerciser.platform(), &plan, &stop, passive)
+                };
+                // The next one may come as soon as this one is answered.
+                drop((charge, solo));
+                match reply {
+                    Ok(reply) => {
+                        waiter.settle_with(reply.as_bytes());
+                        return Finished {
+                            _exerciser: exerciser,
+                            _permit: permit,
+                        };
+                    }
+                    Err(status) => Answer::Status(status),
+                }
+            }
         };
         waiter.settle(answer);
         Finished {
@@ -77,12 +116,7 @@ impl<P: Platform> Job<P> {
     }
 }
 
-fn wait<T: crate::Ticket>(
-    instance: &Instance<T>,
-    bytes: &[u8],
-    timeout: Duration,
-    passive: &mut Passive,
-) -> Answer {
+fn wait<T: Ticket>(instance: &Instance<T>, bytes: &[u8], timeout: Duration, passive: &mut Passive) -> Answer {
     let queue = &instance.queue;
     let counters = &instance.record.counters;
     match counters.accept_wait(|| queue.enqueue_and_wait_timeout(passive, bytes, timeout)) {

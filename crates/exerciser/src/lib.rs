@@ -29,6 +29,7 @@ mod request;
 mod ring;
 mod scratch;
 mod slot;
+mod stress;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]

@@ -60,6 +60,11 @@ impl Life {
         self.state.lock().removed = true;
     }
 
+    /// Is the device going away?
+    pub(crate) fn is_removed(&self) -> bool {
+        self.state.lock().removed
+    }
+
     /// Waits until nobody is inside, which ends once [`Life::remove`] was called.
     pub(crate) fn wait_until_empty(&self, passive: &mut Passive) {
         self.empty.wait(passive);

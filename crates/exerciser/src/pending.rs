@@ -119,6 +119,11 @@ impl Pending {
         self.tag.store(tag, Relaxed);
     }
 
+    /// Has nobody answered the request yet?
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.word.load(Acquire) & PHASE, HELD | ARMED)
+    }
+
     fn swap(&self, from: u64, to: u64) -> Result<(), u64> {
         self.word.compare_exchange(from, to, AcqRel, Acquire).map(drop)
     }
@@ -139,7 +144,7 @@ pub(crate) fn arm<T: Ticket>(ticket: &T) {
     };
     // Settled while the handler held it, or cancelled since the mark above: the cancel routine has answered then.
     if word & PHASE == SETTLED && state.swap(word, CLAIMED).is_ok() {
-        finish(ticket, Answer::decode(word));
+        finish(ticket, |ticket| Answer::decode(word).complete(ticket));
     }
 }
 
@@ -150,7 +155,9 @@ pub(crate) fn settle<T: Ticket>(ticket: &T, answer: Answer) {
     loop {
         let swapped = match word & PHASE {
             HELD => state.swap(word, SETTLED | answer.encode()),
-            ARMED => state.swap(word, CLAIMED).map(|()| finish(ticket, answer)),
+            ARMED => state
+                .swap(word, CLAIMED)
+                .map(|()| finish(ticket, |ticket| answer.complete(ticket))),
             _ => return,
         };
         match swapped {
@@ -161,10 +168,20 @@ pub(crate) fn settle<T: Ticket>(ticket: &T, answer: Answer) {
 }
 
 /// The claimer's end of the protocol.
-fn finish<T: Ticket>(ticket: &T, answer: Answer) {
+fn finish<T: Ticket>(ticket: &T, complete: impl FnOnce(&T)) {
     // The cancel routine cannot have completed it: it finds CLAIMED, and leaves.
     if ticket.unmark_cancelable(Turn(())) || ticket.pending().swap(CLAIMED, LEFT).is_err() {
-        answer.complete(ticket);
+        complete(ticket);
+    }
+}
+
+/// Answers a request with success and this output, unless somebody has answered it.
+///
+/// Only after [`arm`]: an output does not fit the word, where an earlier answer would have to lie. An armed request that
+/// is not ARMED any more is somebody else's.
+pub(crate) fn settle_with<T: Ticket>(ticket: &T, output: &[u8]) {
+    if ticket.pending().swap(ARMED, CLAIMED).is_ok() {
+        finish(ticket, |ticket| ticket.complete(STATUS_SUCCESS, output, Turn(())));
     }
 }
 

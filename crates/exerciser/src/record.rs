@@ -112,6 +112,17 @@ impl<T: Ticket> Record<T> {
         })
     }
 
+    /// A record for what waits on no instance: without a log. `None`: no memory.
+    pub(crate) fn of_none() -> Option<Self> {
+        Some(Self {
+            instance: u32::MAX,
+            counters: Counters::default(),
+            log: SpinLock::new(Ring::new(1)?),
+            waits: SpinLock::new(Waits::new(SPARE_WAITS)?),
+            running: AtomicBool::new(false),
+        })
+    }
+
     /// The callback of the queue: one item, its payload as [`ENQUEUE`](ioctl::ENQUEUE) brought it. `again` enqueues it
     /// once more.
     pub(crate) fn execute(
@@ -211,6 +222,14 @@ impl<T: Ticket> Waiter<T> {
         let ticket = self.take();
         if let Some(ticket) = ticket {
             pending::settle(&ticket, answer);
+        }
+    }
+
+    /// The same, with success and this output; only once the request is [armed](pending::arm).
+    pub(crate) fn settle_with(mut self, output: &[u8]) {
+        let ticket = self.take();
+        if let Some(ticket) = ticket {
+            pending::settle_with(&ticket, output);
         }
     }
 

@@ -3,6 +3,7 @@
 //! The driver implements these traits over WDF handles; [`testing`](crate::testing) implements them in memory. Nothing
 //! here decides anything: who may complete a request, and when, is decided once, in [`pending`](crate::pending).
 
+use queued_work_item::Passive;
 use queued_work_item::kernel::Parent;
 
 use crate::Job;
@@ -65,6 +66,18 @@ pub trait Platform: Sized + Send + Sync + 'static {
 
     /// Reserves a thread that may block, before anything is changed. `None`: there is no memory for it.
     fn reserve_worker(&self) -> Option<Self::Worker>;
+
+    /// Runs `body` on so many new system threads, at `PASSIVE_LEVEL`, and returns when all have ended. They begin when
+    /// all of them are there. Each is given its number, from 0.
+    ///
+    /// # Errors
+    /// The NTSTATUS of a thread that could not be made; none has begun `body` then.
+    fn parallel(
+        &self,
+        threads: u32,
+        body: &(dyn Fn(u32, &mut Passive) + Sync),
+        passive: &mut Passive,
+    ) -> Result<(), u32>;
 }
 
 /// A reserved thread.

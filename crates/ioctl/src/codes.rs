@@ -68,8 +68,14 @@ pub const CANCEL: u32 = ctl_code(10, FILE_WRITE_ACCESS);
 /// enqueued.
 pub const ENQUEUE_BATCH: u32 = ctl_code(11, FILE_WRITE_ACCESS);
 
+/// Runs a load inside the driver: threads that enqueue to a queue of the request's own, with a callback that checks what
+/// it is given. The instance that the input names is not touched. A request that is cancelled completes at once, and
+/// the load ends soon after. `STATUS_QUOTA_EXCEEDED`: as for [`CONFIGURE`]. `STATUS_INSUFFICIENT_RESOURCES`: another one
+/// runs, too many blocking requests, or no memory or thread; nothing was done.
+pub const STRESS: u32 = ctl_code(12, FILE_WRITE_ACCESS);
+
 /// Every code of the contract, with its name.
-pub const ALL: [(u32, &str); 12] = [
+pub const ALL: [(u32, &str); 13] = [
     (VERSION, "VERSION"),
     (CONFIGURE, "CONFIGURE"),
     (ENQUEUE, "ENQUEUE"),
@@ -82,6 +88,7 @@ pub const ALL: [(u32, &str); 12] = [
     (READ_LOG, "READ_LOG"),
     (CANCEL, "CANCEL"),
     (ENQUEUE_BATCH, "ENQUEUE_BATCH"),
+    (STRESS, "STRESS"),
 ];
 
 #[cfg(test)]

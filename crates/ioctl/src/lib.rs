@@ -20,6 +20,7 @@
 //! | [`READ_LOG`] | read | [`ReadLog`] | [`LogReply`], [`LogEntry`]… | at once |
 //! | [`CANCEL`] | write | [`Header`] | [`CancelReply`] | at once |
 //! | [`ENQUEUE_BATCH`] | write | [`Batch`], [`BatchItem`] and [`Enqueue`] and payload… | [`BatchReply`], statuses… | at once |
+//! | [`STRESS`] | write | [`Stress`] | [`StressReply`] | when all has run, or the request is cancelled |
 //!
 //! # Statuses
 //!
@@ -41,11 +42,13 @@ mod codes;
 mod log;
 mod requests;
 mod status;
+mod stress;
 
 pub use codes::*;
 pub use log::*;
 pub use requests::*;
 pub use status::*;
+pub use stress::*;
 
 /// The version of this contract. It changes with any change that an older side could misread.
 pub const CONTRACT_VERSION: u32 = 2;
@@ -95,8 +98,14 @@ pub mod limits {
     pub const AGAIN: u32 = 1_000_000;
     /// Items of one batch.
     pub const BATCH_ITEMS: u32 = 4_096;
+    /// Threads of a stress.
+    pub const STRESS_PRODUCERS: u32 = 32;
+    /// Items of each of them.
+    pub const STRESS_ITEMS: u32 = 100_000_000;
+    /// Bytes of each item's payload: from 8, which say whose it is and which.
+    pub const STRESS_PAYLOAD: u32 = 1_024;
     /// Entries that the execution log keeps; older ones are overwritten and counted as lost.
     pub const LOG_ENTRIES: u32 = 65_536;
-    /// Requests that may be pended at once on what blocks: flush, close, and waits with a time-out.
+    /// Requests that may be pended at once on what blocks: flush, close, waits with a time-out, and stress.
     pub const BLOCKING_REQUESTS: u32 = 64;
 }

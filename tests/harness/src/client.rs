@@ -7,7 +7,7 @@ use std::{
 
 use queued_work_item_ioctl::{
     self as ioctl, CONTRACT_VERSION, Close, CloseReply, Configure, Enqueue, Header, LogEntry, LogReply,
-    ReadLog, StatisticsReply, VersionReply, WaitReply,
+    ReadLog, StatisticsReply, Stress, StressReply, VersionReply, WaitReply,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -187,6 +187,14 @@ impl Client {
     pub fn statistics(&self) -> Result<StatisticsReply, Error> {
         self.begin(ioctl::STATISTICS, self.header().as_bytes())?
             .wait(self.timeout)
+    }
+
+    /// `STRESS`, not waited for yet.
+    ///
+    /// # Errors
+    /// What kept the request from being sent.
+    pub fn begin_stress(&self, load: &Stress) -> Result<Pending<StressReply>, Error> {
+        self.begin(ioctl::STRESS, load.as_bytes())
     }
 
     /// `READ_LOG`: the entries from `from` on, as many as one request carries.

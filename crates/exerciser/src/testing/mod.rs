@@ -83,16 +83,6 @@ impl Device {
         self.world.no_workers.store(deny, Ordering::Relaxed);
     }
 
-    /// Takes the device out of D0.
-    pub fn d0_exit(&self) {
-        self.exerciser.d0_exit();
-    }
-
-    /// Brings the device back into D0.
-    pub fn d0_entry(&self) {
-        self.exerciser.d0_entry();
-    }
-
     /// Removes the device, as surprise removal does: handles stay open, and are refused from now on.
     pub fn remove(&self) {
         self.exerciser.remove(&mut passive());
@@ -164,6 +154,20 @@ impl Platform for Memory {
         (!self.world.no_workers.load(Ordering::Relaxed)).then(|| Thread {
             world: self.world.clone(),
         })
+    }
+
+    fn parallel(
+        &self,
+        threads: u32,
+        body: &(dyn Fn(u32, &mut Passive) + Sync),
+        _: &mut Passive,
+    ) -> Result<(), u32> {
+        thread::scope(|scope| {
+            for number in 0..threads {
+                scope.spawn(move || body(number, &mut passive()));
+            }
+        });
+        Ok(())
     }
 }
 

@@ -21,6 +21,10 @@ fn proper(code: u32) -> (Vec<u8>, usize) {
                 size_of::<BatchReply>() + 2 * size_of::<u32>(),
             )
         }
+        STRESS => (
+            super::stress::load(2, 10, Stress::PASSIVE).as_bytes().to_vec(),
+            size_of::<StressReply>(),
+        ),
         CANCEL => (header.as_bytes().to_vec(), size_of::<CancelReply>()),
         ENQUEUE => (joined(Enqueue::new(0, 1), &[]), 0),
         ENQUEUE_AND_WAIT => (joined(Enqueue::new(0, 1), &[]), size_of::<WaitReply>()),
@@ -44,7 +48,7 @@ fn proper(code: u32) -> (Vec<u8>, usize) {
 }
 
 /// The order in which every code succeeds.
-const IN_ORDER: [u32; 12] = [
+const IN_ORDER: [u32; 13] = [
     VERSION,
     CONFIGURE,
     GATE,
@@ -54,6 +58,7 @@ const IN_ORDER: [u32; 12] = [
     ENQUEUE_BATCH,
     FLUSH,
     CANCEL,
+    STRESS,
     STATISTICS,
     READ_LOG,
     CLOSE,

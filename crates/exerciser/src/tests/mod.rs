@@ -5,6 +5,7 @@ mod hostile;
 mod instances;
 mod life_cycle;
 mod protocol;
+mod stress;
 mod verbs;
 mod waiting;
 

@@ -9,7 +9,7 @@ use std::vec::Vec;
 use queued_work_item_ioctl::STATUS_CANCELLED;
 
 use crate::Ticket;
-use crate::pending::{Answer, Pending, Turn, arm, cancelled, settle};
+use crate::pending::{Answer, Pending, Turn, arm, cancelled, settle, settle_with};
 
 /// Where other parties may step in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ const POINTS: [Point; 8] = [
 enum Step {
     /// The item ran.
     Complete,
+    /// What ran once the request was armed has its output.
+    Report,
     /// The handle was closed.
     CloseHandle,
     /// The system cancels the request: from here on it cannot be unmarked.
@@ -99,6 +101,7 @@ impl Scripted {
     fn step(&self, step: Step) {
         match step {
             Step::Complete => settle(self, Answer::Ran(RAN)),
+            Step::Report => settle_with(self, &[1]),
             Step::CloseHandle => settle(self, Answer::Status(STATUS_CANCELLED)),
             Step::Take => self.with(|state| {
                 state.cancel = true;
@@ -198,6 +201,35 @@ fn every_meeting_ends_in_one_answer() {
     }
     // Both ways of ending were met, or the placements miss the point.
     assert!(answers.iter().all(|count| *count > 500), "{answers:?}");
+}
+
+#[test]
+fn every_meeting_with_a_report_ends_in_one_answer() {
+    let mut answers = [0_u32; 2];
+    for report in [Point::AfterArm, Point::End] {
+        for close in POINTS {
+            for take in POINTS {
+                for routine in POINTS {
+                    let mut steps = [
+                        (report, Step::Report),
+                        (close, Step::CloseHandle),
+                        (take, Step::Take),
+                        (routine, Step::Routine),
+                    ];
+                    for _ in 0..steps.len() {
+                        steps.rotate_left(1);
+                        let (status, with_reply) = play(&steps);
+                        assert_eq!(with_reply, status == 0, "{steps:?}");
+                        if close == Point::Never && take == Point::Never {
+                            assert_eq!(status, 0, "{steps:?}");
+                        }
+                        answers[usize::from(with_reply)] += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(answers.iter().all(|count| *count > 100), "{answers:?}");
 }
 
 #[test]

@@ -277,7 +277,13 @@ pub(super) fn w24_configure_out_of_limits(context: &Context<'_>) -> Result<(), F
         u32::try_from(limits::INSTANCE_BYTES / u64::from(limits::BUFFER_SIZE)).unwrap_or(u32::MAX) + 1;
     let configures = [
         ("a reserved field set", Configure { reserved: 1, ..good }),
-        ("a flag of none", Configure { flags: 1 << 31, ..good }),
+        (
+            "a flag of none",
+            Configure {
+                flags: 1 << 31,
+                ..good
+            },
+        ),
         (
             "fewer buffers at most than at first",
             Configure {

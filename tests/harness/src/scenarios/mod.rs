@@ -11,6 +11,7 @@ mod hostile;
 pub mod main_run;
 mod order;
 mod removal;
+mod stress;
 mod waiting;
 
 pub use context::{Context, Failure, Options, Step};
@@ -67,6 +68,8 @@ scenarios! {
         "4 threads enqueue 2,500 distinct payloads each, half waiting: each once, in order, intact, its own status";
     order::w01_ten_thousand_in_order,
         "10,000 distinct payloads from one thread: each callback once, in order";
+    stress::w02_producers_inside_the_driver,
+        "8 threads of the driver enqueue 5,000 items each, at PASSIVE_LEVEL and at DISPATCH_LEVEL: each once, in order";
     full::w05_full_queue_refuses_and_recovers,
         "gate, fill every buffer: one more is refused, all run after the release, enqueue works again";
     full::w06_oversize_never_costs_a_buffer,
