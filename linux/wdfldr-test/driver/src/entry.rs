@@ -28,7 +28,7 @@ pub(crate) fn driver() -> WDFDRIVER {
 /// # Safety
 /// The system calls it, once, at `PASSIVE_LEVEL`, with a driver object and its registry path.
 #[expect(unreachable_pub, reason = "the linker reaches it, by its name")]
-// SAFETY: no other symbol of this image has this name.
+// No other symbol of this image has this name.
 #[unsafe(export_name = "DriverEntry")]
 pub unsafe extern "system" fn driver_entry(object: &mut DRIVER_OBJECT, path: PCUNICODE_STRING) -> NTSTATUS {
     let status = match enter(object, path) {

@@ -32,7 +32,7 @@ impl Event {
     pub(crate) fn reset(&self) {
         // SAFETY: the memory is this event's, and nobody uses it now.
         unsafe {
-            wdk_sys::ntddk::KeInitializeEvent(self.event(), wdk_sys::_EVENT_TYPE::NotificationEvent, 0)
+            wdk_sys::ntddk::KeInitializeEvent(self.event(), wdk_sys::_EVENT_TYPE::NotificationEvent, 0);
         };
     }
 

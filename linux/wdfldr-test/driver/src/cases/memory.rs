@@ -41,7 +41,9 @@ pub(super) fn memory_is_made_with_its_buffer(device: WDFDEVICE) -> Verdict {
         // SAFETY: the buffer has so many bytes.
         unsafe { buffer.write_bytes(0xA5, length) };
         // SAFETY: as above.
-        let last = unsafe { buffer.add(length - 1).read() };
+        let last = unsafe { buffer.add(length - 1) };
+        // SAFETY: as above, and they have just been written.
+        let last = unsafe { last.read() };
         equal!(last, 0xA5, "the last byte of {length}");
     }
     Ok(())

@@ -227,7 +227,9 @@ pub(super) fn the_registry_path_is_the_services(_: WDFDEVICE) -> Verdict {
     let mut units = Vec::new();
     loop {
         // SAFETY: the path ends with a NUL, and is read up to it.
-        let unit = unsafe { path.add(units.len()).read() };
+        let unit = unsafe { path.add(units.len()) };
+        // SAFETY: as above.
+        let unit = unsafe { unit.read() };
         if unit == 0 || units.len() > 512 {
             break;
         }

@@ -120,10 +120,8 @@ pub(super) fn a_spin_lock_excludes(device: WDFDEVICE) -> Verdict {
     // SAFETY: nobody else runs yet.
     unsafe { SUM.0.get().write(0) };
     let items: [_; THREADS as usize] = core::array::from_fn(|_| work_item(device, Some(evt_add)));
-    for item in &items {
-        if let Ok(item) = item {
-            wdf!(WdfWorkItemEnqueue, item.0);
-        }
+    for item in items.iter().flatten() {
+        wdf!(WdfWorkItemEnqueue, item.0);
     }
     let all = PROBE.reach(THREADS);
     for item in items {
