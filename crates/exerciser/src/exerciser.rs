@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::AtomicBool;
 use core::time::Duration;
 
-use queued_work_item::kernel::Shared;
+use queued_work_item::kernel::{Shared, SpinLock};
 use queued_work_item::{Close, CreateError, Passive};
 use queued_work_item_ioctl::{
     Batch, BatchReply, CONTRACT_VERSION, CancelReply, LogEntry, LogReply, STATUS_BUFFER_TOO_SMALL,
@@ -40,6 +40,8 @@ struct Inner<P: Platform> {
     solo: Shared<AtomicBool>,
     /// What waits on no instance.
     record: Shared<Record<P::Ticket>>,
+    /// Is the device in D0?
+    powered: SpinLock<bool>,
     /// By instance.
     slots: Vec<Slot<P::Ticket>>,
 }
@@ -85,6 +87,7 @@ impl<P: Platform> Exerciser<P> {
             budget,
             solo,
             record,
+            powered: SpinLock::new(true),
             slots,
         })
         .map_err(|_| CreateError::OutOfMemory)?;
@@ -141,6 +144,7 @@ impl<P: Platform> Exerciser<P> {
             Command::Configure { slot, shape } => {
                 let Inner { platform, budget, .. } = &*self.inner;
                 self.at(slot)?.configure(platform, budget, shape, passive)?;
+                self.apply_power(self.at(slot)?);
                 Done::Now(0)
             }
             Command::Enqueue { slot, item } => {
@@ -387,6 +391,45 @@ impl<P: Platform> Exerciser<P> {
             // After that, so that what waited at the gate is told that its handle is closed, not that its item ran.
             slot.gate.handle_closed(handle);
         }
+    }
+
+    /// The device leaves D0: no item begins in any instance until [`Exerciser::d0_entry`]. Requests are taken as ever.
+    /// It does not wait for a callback that runs, since a gate may hold it for as long as it likes, and since this
+    /// device has no hardware that a callback could miss. A close that drains ends its instance's pause.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`, where power callbacks run.
+    pub fn d0_exit(&self) {
+        self.set_power(false);
+    }
+
+    /// The device is in D0 again: instances go on where they paused.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`.
+    pub fn d0_entry(&self) {
+        self.set_power(true);
+    }
+
+    fn set_power(&self, powered: bool) {
+        *self.inner.powered.lock() = powered;
+        for slot in &self.inner.slots {
+            self.apply_power(slot);
+        }
+    }
+
+    /// Brings an instance in line with the device's power, as it is now: whoever is last to do so, of a configure and
+    /// the power callbacks, has seen what is so at last.
+    fn apply_power(&self, slot: &Slot<P::Ticket>) {
+        // Dropped after the lock: it may be the last reference, and a queue ends at PASSIVE_LEVEL.
+        let Ok(instance) = slot.instance() else { return };
+        let powered = self.inner.powered.lock();
+        if *powered {
+            instance.queue.start();
+        } else {
+            instance.queue.stop();
+        }
+        drop(powered);
     }
 
     /// The device goes away: refuses every request from here on, opens the gates, cancels what has not begun, and

@@ -83,6 +83,16 @@ impl Device {
         self.world.no_workers.store(deny, Ordering::Relaxed);
     }
 
+    /// Takes the device out of D0.
+    pub fn d0_exit(&self) {
+        self.exerciser.d0_exit();
+    }
+
+    /// Brings the device back into D0.
+    pub fn d0_entry(&self) {
+        self.exerciser.d0_entry();
+    }
+
     /// Removes the device, as surprise removal does: handles stay open, and are refused from now on.
     pub fn remove(&self) {
         self.exerciser.remove(&mut passive());

@@ -178,3 +178,60 @@ fn w18_whatever_allocation_fails_nothing_is_left() {
         machine.assert_no_leaks();
     }
 }
+
+#[test]
+fn w22_a_power_cycle_keeps_order_and_count() {
+    const ITEMS: u64 = 200;
+    let device = device();
+    let client = both(&device);
+    assert_eq!(client.configure(256, 8), STATUS_SUCCESS);
+    client.gate();
+    for tag in 0..ITEMS {
+        assert_eq!(client.enqueue(Enqueue::new(0, tag), &[]), STATUS_SUCCESS);
+    }
+    client.until(|statistics| statistics.queued == 199);
+    // The running one is at the gate: leaving D0 does not wait for it.
+    device.d0_exit();
+    client.release();
+    client.until(|statistics| statistics.executed == 1);
+    let (waiting, flush) = (
+        client.enqueue_and_wait(Enqueue::new(0, ITEMS), &[]),
+        client.flush(),
+    );
+    for _ in 0..100 {
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        (client.statistics().executed, client.statistics().queued),
+        (1, 200)
+    );
+    assert!(waiting.answered().is_none() && flush.answered().is_none());
+    device.d0_entry();
+    assert_eq!(waiting.wait().reply::<WaitReply>().outcome, WaitReply::RAN);
+    assert_eq!(flush.wait().status, STATUS_SUCCESS);
+    assert_eq!(client.statistics().executed, ITEMS + 1);
+    let (_, entries) = client.log(0, super::ROOM);
+    let begun: Vec<_> = entries.iter().map(|entry| entry.tag).collect();
+    assert_eq!(begun, (0..=ITEMS).collect::<Vec<_>>());
+}
+
+#[test]
+fn w22_out_of_d0_an_instance_is_created_paused_and_closes_and_removes() {
+    let device = device();
+    let client = both(&device);
+    device.d0_exit();
+    assert_eq!(client.configure(4, 8), STATUS_SUCCESS);
+    assert_eq!(client.enqueue(Enqueue::new(0, 1), &[]), STATUS_SUCCESS);
+    for _ in 0..100 {
+        std::thread::yield_now();
+    }
+    assert_eq!(client.statistics().executed, 0);
+    // A drain runs what is queued, or nobody could wait for it.
+    assert_eq!(client.close(Close::DRAIN).wait().status, STATUS_SUCCESS);
+    assert_eq!(client.statistics().executed, 1);
+    assert_eq!(client.configure(4, 8), STATUS_SUCCESS);
+    let waiting = client.enqueue_and_wait(Enqueue::new(0, 2), &[]);
+    device.remove();
+    let told = waiting.answered().expect("removal waits for it");
+    assert_eq!(told.reply::<WaitReply>().outcome, WaitReply::CANCELLED);
+}
