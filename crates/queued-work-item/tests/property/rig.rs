@@ -177,7 +177,7 @@ impl Rig<'_> {
 
     fn enqueue(&mut self, length: usize, with_completion: bool) -> Result<(), Mismatch> {
         let (tag, payload) = self.payload(length);
-        let schedules = self.machine.schedules();
+        let before = self.machine.schedules();
         let real = if with_completion {
             let told = self.told.clone();
             let completion: Box<dyn FnOnce(Outcome) + Send> =
@@ -190,7 +190,7 @@ impl Rig<'_> {
         let model = self.model.enqueue(tag, payload, with_completion);
         same("enqueue", &real, &model)?;
         if real.is_ok() {
-            let scheduled = self.machine.schedules() != schedules;
+            let scheduled = self.machine.schedules() != before;
             self.pushed(scheduled)?;
         }
         Ok(())
@@ -213,7 +213,7 @@ impl Rig<'_> {
 
     fn wait(&mut self, length: usize) -> Result<(), Mismatch> {
         let (tag, payload) = self.payload(length);
-        let (schedules, runs) = (self.machine.schedules(), self.runs.len());
+        let (before, runs) = (self.machine.schedules(), self.runs.len());
         let accepted = self.model.enqueue(tag, payload.clone(), false).is_ok();
         self.spawn(move |queue| {
             let waited = queue.enqueue_and_wait(&mut passive(), &payload);
@@ -233,16 +233,16 @@ impl Rig<'_> {
         let held = self.program.plan == Plan::Held;
         if held && matches!(self.model.worker, Worker::Idle | Worker::Winding) {
             wait_for("scheduled, or run", || {
-                self.machine.schedules() != schedules || self.runs.len() != runs
+                self.machine.schedules() != before || self.runs.len() != runs
             })?;
         }
-        let scheduled = self.machine.schedules() != schedules;
+        let scheduled = self.machine.schedules() != before;
         self.pushed(scheduled)
     }
 
     fn wait_no_time(&mut self, length: usize) -> Result<(), Mismatch> {
         let (tag, payload) = self.payload(length);
-        let schedules = self.machine.schedules();
+        let before = self.machine.schedules();
         let real = self
             .queue
             .enqueue_and_wait_timeout(&mut passive(), &payload, Duration::ZERO);
@@ -253,7 +253,7 @@ impl Rig<'_> {
         };
         same("enqueue", &accepted, &self.model.enqueue(tag, payload, false))?;
         let Ok(outcome) = real else { return Ok(()) };
-        let scheduled = self.machine.schedules() != schedules;
+        let scheduled = self.machine.schedules() != before;
         self.pushed(scheduled)?;
         self.model.go_on();
         match (outcome, self.model.outcome(tag)) {
@@ -266,10 +266,10 @@ impl Rig<'_> {
         self.released += self.machine.release() as u64;
         if self.program.plan == Plan::Held {
             // A thread that waits for its item may be about to hand its start in.
-            let scheduled = self.machine.schedules();
+            let given = self.machine.schedules();
             wait_for("held starts", || {
                 self.released += self.machine.release() as u64;
-                self.released == scheduled
+                self.released == given
             })?;
         }
         self.model.release();
