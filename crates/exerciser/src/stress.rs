@@ -56,7 +56,9 @@ struct Tally {
     above_passive: AtomicU64,
     enqueue_irql: AtomicU32,
     running: AtomicBool,
-    /// Set by each completion: a buffer has come home.
+    /// A producer wants to know when a buffer has come home; an event set for each item would cost more than the items.
+    wanted: AtomicBool,
+    /// Set by the next completion then.
     room: Event,
 }
 
@@ -72,7 +74,9 @@ impl Completion for Ended {
             Outcome::Ran(_) => &self.0.completed,
             Outcome::Cancelled => &self.0.cancelled,
         });
-        self.0.room.set();
+        if self.0.wanted.swap(false, AcqRel) {
+            self.0.room.set();
+        }
     }
 }
 
@@ -166,12 +170,14 @@ fn produce(
             if stop() {
                 return;
             }
-            // Tried once more between the clearing and the wait: an item that ends after the clearing sets the event,
-            // and as long as the queue is full, there is one. The bound is for `stop`, which sets nothing.
+            // Tried once more between the asking and the wait: an item that ends after the asking sets the event, and
+            // as long as the queue is full, there is one. The bound is for `stop`, which sets nothing, and for a
+            // producer whose event another one clears.
             if cleared {
                 let _room: bool = tally.room.wait_timeout(passive, PATIENCE);
             } else {
                 tally.room.clear();
+                tally.wanted.store(true, Release);
             }
             cleared = !cleared;
         }
@@ -199,6 +205,7 @@ pub(crate) fn run<P: Platform>(
         above_passive: AtomicU64::new(0),
         enqueue_irql: AtomicU32::new(0),
         running: AtomicBool::new(false),
+        wanted: AtomicBool::new(false),
         room: Event::new(EventKind::Notification).map_err(|error| error.status().0.cast_unsigned())?,
     })
     .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
