@@ -148,3 +148,8 @@ pub use self::queue::{Close, Closed, Context, Counters, QueuedWorkItem, WaitOutc
 pub use self::rundown::{NotRunDown, Rundown, RundownGuard, RunningDown};
 pub use self::status::NtStatus;
 pub use self::waiter::Outcome;
+
+/// The repository's README, so that its example is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
