@@ -48,6 +48,8 @@ enum Part {
     KernelLints,
     /// Tests that run on this machine
     Host,
+    /// The library's protocols under the model checker, loom
+    Models,
     /// The budget of an enqueue, by an instruction counter
     Budget,
     /// The library's tests under `AddressSanitizer`, `ThreadSanitizer` and valgrind: only with `--long`, or named
@@ -68,10 +70,11 @@ enum Part {
 
 impl Part {
     /// Every part, in the order in which they run: what is quick and fails often comes first.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Format,
         Self::Lints,
         Self::Host,
+        Self::Models,
         Self::Budget,
         Self::Docs,
         Self::Sanitize,
@@ -172,7 +175,26 @@ impl Tests<'_> {
                 &["clippy", "--locked", "--all-targets", "--", "--deny", "warnings"],
             ),
             Part::KernelLints => lint::run(self.context).map(|()| Count::ONE),
-            Part::Host => self.host(),
+            Part::Host => {
+                let tool = self.tool("host", &["test", "--locked", "--no-fail-fast"]);
+                self.tests("host", tool)
+            }
+            Part::Models => {
+                // Another configuration of every dependency: a folder of its own keeps the host's build as it is.
+                let args = [
+                    "test",
+                    "--locked",
+                    "--release",
+                    "--package",
+                    "queued-work-item",
+                    "--lib",
+                ];
+                let tool = self
+                    .tool("models", &args)
+                    .env("RUSTFLAGS", "--cfg loom")
+                    .env("CARGO_TARGET_DIR", self.context.paths.linux_dir().join("models"));
+                self.tests("models", tool)
+            }
             Part::Budget => budget::run(self.context),
             Part::Sanitize => sanitize::all(self.context, &Sanitizer::DEFAULT),
             Part::Docs => self.cargo("docs", &["doc", "--locked", "--no-deps"]),
@@ -200,13 +222,12 @@ impl Tests<'_> {
         Ok(Count::ONE)
     }
 
-    /// The tests of the packages that any host builds; a failing one does not keep the others from running.
-    fn host(&self) -> Result<Count> {
-        let step = self.context.progress.step("host");
-        let lines = self
-            .tool("host", &["test", "--locked", "--no-fail-fast"])
-            .run(&step);
-        let lines = lines.map_err(|error| self.with_failures(&step, error))?;
+    /// Tests by libtest; a failing one does not keep the others from running.
+    fn tests(&self, name: &str, tool: Tool) -> Result<Count> {
+        let step = self.context.progress.step(name);
+        let lines = tool
+            .run(&step)
+            .map_err(|error| self.with_failures(name, &step, error))?;
         let count = Count::of_libtest(&lines.join("\n"));
         if count.passed == 0 {
             bail!("no test has run");
@@ -216,8 +237,8 @@ impl Tests<'_> {
     }
 
     /// Failed tests are anywhere in a long output, the last lines only count them.
-    fn with_failures(&self, step: &Step, error: anyhow::Error) -> anyhow::Error {
-        let log = std::fs::read_to_string(self.context.paths.log("host")).unwrap_or_default();
+    fn with_failures(&self, name: &str, step: &Step, error: anyhow::Error) -> anyhow::Error {
+        let log = std::fs::read_to_string(self.context.paths.log(name)).unwrap_or_default();
         for line in log.lines().filter(|line| is_failure(line)) {
             step.line(line);
         }
@@ -276,7 +297,7 @@ mod tests {
         assert_eq!(wanted(&["docs", "run"]), [Part::Docs, Part::Run]);
         assert_eq!(
             wanted(&["--host-only"]),
-            [Part::Format, Part::Lints, Part::Host, Part::Docs]
+            [Part::Format, Part::Lints, Part::Host, Part::Models, Part::Docs]
         );
         assert_eq!(
             wanted(&["--e2e-only"]),
