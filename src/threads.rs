@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 use queued_work_item::Passive;
 use queued_work_item::kernel::{Event, EventKind};
 use wdk_sys::{
-    HANDLE, NT_SUCCESS, NTSTATUS, PVOID, STATUS_INSUFFICIENT_RESOURCES,
+    HANDLE, KPROCESSOR_MODE, NT_SUCCESS, NTSTATUS, PVOID, STATUS_INSUFFICIENT_RESOURCES,
     ntddk::{
         KeWaitForSingleObject, ObReferenceObjectByHandle, ObfDereferenceObject, PsCreateSystemThread, ZwClose,
     },
@@ -18,6 +18,10 @@ use wdk_sys::{
 const ALL_ACCESS: u32 = 0x001F_FFFF;
 /// `SYNCHRONIZE`
 const SYNCHRONIZE: u32 = 0x0010_0000;
+
+/// `KernelMode`, in the width of a `KPROCESSOR_MODE`.
+#[expect(clippy::cast_possible_truncation, reason = "it is 0")]
+const KERNEL_MODE: KPROCESSOR_MODE = wdk_sys::_MODE::KernelMode as KPROCESSOR_MODE;
 
 type Body<'a> = &'a (dyn Fn(u32, &mut Passive) + Sync);
 
@@ -45,7 +49,7 @@ impl Drop for Thread {
             KeWaitForSingleObject(
                 self.0,
                 wdk_sys::_KWAIT_REASON::Executive,
-                wdk_sys::_MODE::KernelMode as _,
+                KERNEL_MODE,
                 0,
                 ptr::null_mut(),
             )
@@ -121,7 +125,7 @@ unsafe fn create(context: &Context<'_>) -> Result<Thread, NTSTATUS> {
             handle,
             SYNCHRONIZE,
             ptr::null_mut(),
-            wdk_sys::_MODE::KernelMode as _,
+            KERNEL_MODE,
             &raw mut object,
             ptr::null_mut(),
         )
