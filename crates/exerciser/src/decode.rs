@@ -7,8 +7,8 @@ use queued_work_item_ioctl::{
     BatchReply, CANCEL, CLOSE, CONFIGURE, CONTRACT_VERSION, CancelReply, CloseReply, ENQUEUE,
     ENQUEUE_AND_WAIT, ENQUEUE_BATCH, FLUSH, GATE, Header, LogReply, READ_LOG, RELEASE, STATISTICS,
     STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STRESS, StatisticsReply, VERSION, VersionReply,
-    WaitReply, limits,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_REVISION_MISMATCH, STRESS, StatisticsReply,
+    VERSION, VersionReply, WaitReply, limits,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -173,7 +173,7 @@ fn configure(input: &[u8]) -> Result<Command<'static>, u32> {
         max_buffers,
         context_size,
         flags,
-        reserved,
+        pool,
     } = request;
     let max_buffers = if max_buffers == 0 {
         buffer_count
@@ -186,8 +186,13 @@ fn configure(input: &[u8]) -> Result<Command<'static>, u32> {
         && buffer_size <= limits::BUFFER_SIZE
         && u64::from(max_buffers) * u64::from(buffer_size) <= limits::INSTANCE_BYTES
         && context_size <= limits::CONTEXT_SIZE;
-    if !fits || flags & !ioctl::Configure::REUSE_CLEANUP != 0 || reserved != 0 {
+    if !fits || flags & !ioctl::Configure::REUSE_CLEANUP != 0 {
         return Err(STATUS_INVALID_PARAMETER);
+    }
+    match pool {
+        ioctl::Configure::NONPAGED => {}
+        ioctl::Configure::PAGED => return Err(STATUS_NOT_SUPPORTED),
+        _ => return Err(STATUS_INVALID_PARAMETER),
     }
     let shape = Shape {
         buffer_count,

@@ -483,6 +483,12 @@ fn version() -> VersionReply {
         timeout_ms: limits::TIMEOUT_MS,
         again: limits::AGAIN,
         batch_items: limits::BATCH_ITEMS,
+        stress_producers: limits::STRESS_PRODUCERS,
+        stress_items: limits::STRESS_ITEMS,
+        stress_payload: limits::STRESS_PAYLOAD,
+        benchmark_samples: limits::BENCHMARK_SAMPLES,
+        blocking_requests: limits::BLOCKING_REQUESTS,
+        reserved_2: 0,
     }
 }
 

@@ -19,6 +19,7 @@ pub const VERSION: u32 = ctl_code(0, FILE_READ_ACCESS);
 /// Creates the instance. An instance that is open is refused with `STATUS_DEVICE_ALREADY_ATTACHED`: [`CLOSE`] it first.
 /// `STATUS_QUOTA_EXCEEDED`: all instances together would have more than
 /// [`limits::TOTAL_BYTES`](crate::limits::TOTAL_BYTES). `STATUS_INSUFFICIENT_RESOURCES`: no memory; nothing was created.
+/// `STATUS_NOT_SUPPORTED`: this driver has no instances of that [pool](crate::Configure::pool).
 pub const CONFIGURE: u32 = ctl_code(1, FILE_WRITE_ACCESS);
 
 /// Enqueues one item. `STATUS_INSUFFICIENT_RESOURCES`: every buffer is taken. `STATUS_INVALID_BUFFER_SIZE`: the payload
@@ -68,14 +69,23 @@ pub const CANCEL: u32 = ctl_code(10, FILE_WRITE_ACCESS);
 /// enqueued.
 pub const ENQUEUE_BATCH: u32 = ctl_code(11, FILE_WRITE_ACCESS);
 
-/// Runs a load inside the driver: threads that enqueue to a queue of the request's own, with a callback that checks what
+/// Runs a load inside the driver: threads or DPCs that enqueue to a queue of the request's own, with a callback that checks what
 /// it is given. The instance that the input names is not touched. A request that is cancelled completes at once, and
 /// the load ends soon after. `STATUS_QUOTA_EXCEEDED`: as for [`CONFIGURE`]. `STATUS_INSUFFICIENT_RESOURCES`: another one
 /// runs, too many blocking requests, or no memory or thread; nothing was done.
 pub const STRESS: u32 = ctl_code(12, FILE_WRITE_ACCESS);
 
+/// Measures the queue inside the driver, and beside it what it is made of and what would be written without it; see
+/// [`BenchmarkReply`](crate::BenchmarkReply). The instance that the input names is not touched. A request that is
+/// cancelled completes at once, and the measuring ends soon after. Refusals are those of [`STRESS`], with which it
+/// takes turns.
+pub const BENCHMARK: u32 = ctl_code(13, FILE_WRITE_ACCESS);
+
+/// How far the [`STRESS`] that runs has come, or how the last one ended; all zero when there was none.
+pub const STRESS_PROGRESS: u32 = ctl_code(14, FILE_READ_ACCESS);
+
 /// Every code of the contract, with its name.
-pub const ALL: [(u32, &str); 13] = [
+pub const ALL: [(u32, &str); 15] = [
     (VERSION, "VERSION"),
     (CONFIGURE, "CONFIGURE"),
     (ENQUEUE, "ENQUEUE"),
@@ -89,6 +99,8 @@ pub const ALL: [(u32, &str); 13] = [
     (CANCEL, "CANCEL"),
     (ENQUEUE_BATCH, "ENQUEUE_BATCH"),
     (STRESS, "STRESS"),
+    (BENCHMARK, "BENCHMARK"),
+    (STRESS_PROGRESS, "STRESS_PROGRESS"),
 ];
 
 #[cfg(test)]

@@ -21,6 +21,8 @@
 //! | [`CANCEL`] | write | [`Header`] | [`CancelReply`] | at once |
 //! | [`ENQUEUE_BATCH`] | write | [`Batch`], [`BatchItem`] and [`Enqueue`] and payload… | [`BatchReply`], statuses… | at once |
 //! | [`STRESS`] | write | [`Stress`] | [`StressReply`] | when all has run, or the request is cancelled |
+//! | [`BENCHMARK`] | write | [`Benchmark`] | [`BenchmarkReply`] | when all is measured, or the request is cancelled |
+//! | [`STRESS_PROGRESS`] | read | [`Header`] | [`StressReply`] | at once |
 //!
 //! # Statuses
 //!
@@ -38,12 +40,14 @@
 
 #![no_std]
 
+mod benchmark;
 mod codes;
 mod log;
 mod requests;
 mod status;
 mod stress;
 
+pub use benchmark::*;
 pub use codes::*;
 pub use log::*;
 pub use requests::*;
@@ -51,7 +55,7 @@ pub use status::*;
 pub use stress::*;
 
 /// The version of this contract. It changes with any change that an older side could misread.
-pub const CONTRACT_VERSION: u32 = 2;
+pub const CONTRACT_VERSION: u32 = 3;
 
 /// The device interface that the driver registers: `{1C2FB4D7-B611-47B5-B358-FA57B016D9C2}`.
 pub const INTERFACE_GUID: Guid = Guid {
@@ -98,7 +102,7 @@ pub mod limits {
     pub const AGAIN: u32 = 1_000_000;
     /// Items of one batch.
     pub const BATCH_ITEMS: u32 = 4_096;
-    /// Threads of a stress.
+    /// Producers of a stress: threads, or DPCs.
     pub const STRESS_PRODUCERS: u32 = 32;
     /// Items of each of them.
     pub const STRESS_ITEMS: u32 = 100_000_000;
@@ -106,6 +110,8 @@ pub mod limits {
     pub const STRESS_PAYLOAD: u32 = 1_024;
     /// Entries that the execution log keeps; older ones are overwritten and counted as lost.
     pub const LOG_ENTRIES: u32 = 65_536;
-    /// Requests that may be pended at once on what blocks: flush, close, waits with a time-out, and stress.
+    /// Samples of each series of a benchmark.
+    pub const BENCHMARK_SAMPLES: u32 = 30;
+    /// Requests that may be pended at once on what blocks: flush, close, waits with a time-out, stress and benchmark.
     pub const BLOCKING_REQUESTS: u32 = 64;
 }

@@ -60,6 +60,18 @@ pub struct VersionReply {
     pub again: u32,
     /// [`limits::BATCH_ITEMS`](crate::limits::BATCH_ITEMS)
     pub batch_items: u32,
+    /// [`limits::STRESS_PRODUCERS`](crate::limits::STRESS_PRODUCERS)
+    pub stress_producers: u32,
+    /// [`limits::STRESS_ITEMS`](crate::limits::STRESS_ITEMS)
+    pub stress_items: u32,
+    /// [`limits::STRESS_PAYLOAD`](crate::limits::STRESS_PAYLOAD)
+    pub stress_payload: u32,
+    /// [`limits::BENCHMARK_SAMPLES`](crate::limits::BENCHMARK_SAMPLES)
+    pub benchmark_samples: u32,
+    /// [`limits::BLOCKING_REQUESTS`](crate::limits::BLOCKING_REQUESTS)
+    pub blocking_requests: u32,
+    /// Zero.
+    pub reserved_2: u32,
 }
 
 /// The input of [`CONFIGURE`](crate::CONFIGURE).
@@ -81,14 +93,18 @@ pub struct Configure {
     pub context_size: u32,
     /// [`Configure::REUSE_CLEANUP`] or 0.
     pub flags: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Where the buffers lie: [`Configure::NONPAGED`] or [`Configure::PAGED`].
+    pub pool: u32,
 }
 
 impl Configure {
     /// What the callback leaves in its buffer's context is cleaned up before the buffer is used again, and that is
     /// counted in [`StatisticsReply::cleanups`].
     pub const REUSE_CLEANUP: u32 = 1;
+    /// `NonPagedPoolNx`: items can be enqueued at `<= DISPATCH_LEVEL`.
+    pub const NONPAGED: u32 = 0;
+    /// `PagedPool`: items can be enqueued at `PASSIVE_LEVEL`, as those of IOCTLs are.
+    pub const PAGED: u32 = 1;
 
     /// So many buffers of that size, and nothing else.
     pub const fn new(instance: u32, buffer_count: u32, buffer_size: u32) -> Self {
@@ -99,7 +115,7 @@ impl Configure {
             max_buffers: 0,
             context_size: 0,
             flags: 0,
-            reserved: 0,
+            pool: Self::NONPAGED,
         }
     }
 }
@@ -291,7 +307,7 @@ pub struct StatisticsReply {
 // The layout is the contract: a change here is a new CONTRACT_VERSION.
 const _: () = {
     assert!(size_of::<Header>() == 8);
-    assert!(size_of::<VersionReply>() == 64);
+    assert!(size_of::<VersionReply>() == 88);
     assert!(size_of::<Configure>() == 32);
     assert!(size_of::<Enqueue>() == 40);
     assert!(size_of::<WaitReply>() == 16);

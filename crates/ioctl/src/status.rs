@@ -39,6 +39,8 @@ statuses! {
     STATUS_INSUFFICIENT_RESOURCES = 0xC000_009A;
     /// The instance is not configured.
     STATUS_DEVICE_NOT_READY = 0xC000_00A3;
+    /// The driver cannot do that: this version of it, or on this system.
+    STATUS_NOT_SUPPORTED = 0xC000_00BB;
     /// Dropped before it began, or the request was cancelled.
     STATUS_CANCELLED = 0xC000_0120;
     /// Waiting here would never end.

@@ -10,16 +10,16 @@ use crate::Header;
 pub struct Stress {
     /// Version, and an instance, which is not touched.
     pub header: Header,
-    /// Threads that enqueue, 1 to [`limits::STRESS_PRODUCERS`](crate::limits::STRESS_PRODUCERS).
+    /// Threads or DPCs that enqueue, 1 to [`limits::STRESS_PRODUCERS`](crate::limits::STRESS_PRODUCERS).
     pub producers: u32,
-    /// Items of each thread, 1 to [`limits::STRESS_ITEMS`](crate::limits::STRESS_ITEMS).
+    /// Items of each, 1 to [`limits::STRESS_ITEMS`](crate::limits::STRESS_ITEMS).
     pub items: u32,
     /// Bytes of each payload, 8 to [`limits::STRESS_PAYLOAD`](crate::limits::STRESS_PAYLOAD).
     pub payload: u32,
     /// Buffers of the queue, 1 to [`limits::BUFFER_COUNT`](crate::limits::BUFFER_COUNT). A thread that finds none waits
-    /// for one at `PASSIVE_LEVEL`.
+    /// for one at `PASSIVE_LEVEL`; a DPC returns, and comes again when there is one.
     pub buffer_count: u32,
-    /// [`Stress::PASSIVE`] or [`Stress::SPIN_LOCK`].
+    /// [`Stress::PASSIVE`], [`Stress::SPIN_LOCK`] or [`Stress::DPC`].
     pub mode: u32,
     /// Zero.
     pub reserved: u32,
@@ -30,9 +30,12 @@ impl Stress {
     pub const PASSIVE: u32 = 0;
     /// Each enqueues at `DISPATCH_LEVEL`, holding a spin lock of its own.
     pub const SPIN_LOCK: u32 = 1;
+    /// Producers are DPCs, each on a processor of its own as far as there are so many. They enqueue at `DISPATCH_LEVEL`,
+    /// some dozens of items at a time.
+    pub const DPC: u32 = 2;
 }
 
-/// The output of [`STRESS`](crate::STRESS). Of a load that went well `accepted`, `executed` and `completed` are
+/// The output of [`STRESS`](crate::STRESS) and [`STRESS_PROGRESS`](crate::STRESS_PROGRESS). Of a load that went well `accepted`, `executed` and `completed` are
 /// `producers * items`, and all that is called an error, or has to be, is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -49,7 +52,7 @@ pub struct StressReply {
     pub refused_full: u64,
     /// Enqueues refused for another reason: must be 0.
     pub refused_other: u64,
-    /// Items that did not follow their thread's item before: one lost, doubled or overtaken. Must be 0.
+    /// Items that did not follow their producer's item before: one lost, doubled or overtaken. Must be 0.
     pub order_errors: u64,
     /// Items with another payload, or length of it, than was enqueued: must be 0.
     pub payload_errors: u64,
@@ -57,7 +60,7 @@ pub struct StressReply {
     pub overlaps: u64,
     /// Callbacks that ran above `PASSIVE_LEVEL`: must be 0.
     pub above_passive: u64,
-    /// Nanoseconds from before the first enqueue until the queue was closed.
+    /// Nanoseconds from before the first enqueue until the queue was closed, or until now.
     pub elapsed_ns: u64,
     /// The highest IRQL that an item was enqueued at.
     pub enqueue_irql: u32,

@@ -175,7 +175,7 @@ fn w24_values_out_of_their_limits() {
     }
     let good = Configure::new(0, 8, 1);
     for bad in [
-        Configure { reserved: 1, ..good },
+        Configure { pool: 2, ..good },
         Configure { flags: 2, ..good },
         Configure {
             max_buffers: 7,

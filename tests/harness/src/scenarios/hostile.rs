@@ -276,7 +276,7 @@ pub(super) fn w24_configure_out_of_limits(context: &Context<'_>) -> Result<(), F
     let too_many =
         u32::try_from(limits::INSTANCE_BYTES / u64::from(limits::BUFFER_SIZE)).unwrap_or(u32::MAX) + 1;
     let configures = [
-        ("a reserved field set", Configure { reserved: 1, ..good }),
+        ("no such pool", Configure { pool: 2, ..good }),
         (
             "a flag of none",
             Configure {
