@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     Context, kits,
     process::{Tool, find_program},
+    sanitize,
     toolchain::{self, KERNEL_TARGET, Kit, PROGRAM_TARGET, Rust},
     wine,
 };
@@ -41,6 +42,9 @@ const WINE_PACKAGES: &[&str] = &["wine", "wine64"];
 
 /// Counts instructions for the budget, and watches memory.
 const VALGRIND_PACKAGES: &[&str] = &["binutils", "valgrind"];
+
+/// What `AddressSanitizer` and `ThreadSanitizer` need at run time.
+const SANITIZER_PACKAGES: &[&str] = &["libclang-rt-19-dev"];
 
 /// Installs what is lacking and prepares everything that does not depend on the sources of the driver.
 pub(crate) fn run(context: &Context) -> Result<()> {
@@ -85,6 +89,10 @@ fn needs(rust_is_lacking: bool) -> Vec<Need> {
                 .map(str::to_owned)
                 .collect(),
             packages: VALGRIND_PACKAGES,
+        },
+        Need {
+            missing: sanitize::missing(),
+            packages: SANITIZER_PACKAGES,
         },
     ]
 }

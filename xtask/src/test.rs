@@ -11,9 +11,12 @@ use crate::{
     lint,
     process::Tool,
     progress::Step,
-    sanitize::{self, Sanitizer},
+    sanitize,
     wine::{EndToEnd, RuntimeOptions, test_runtime},
 };
+
+/// How often a longer run lets the models switch away from a thread that could go on; by default each says itself, 2 or 3.
+const LONG_PREEMPTIONS: &str = "4";
 
 /// Options of `test`.
 #[derive(Args, Clone, Debug)]
@@ -26,8 +29,9 @@ pub(crate) struct Options {
     /// Only what runs the driver in Wine
     #[arg(long, conflicts_with = "parts")]
     e2e_only: bool,
-    /// Also what takes minutes: the sanitizers
-    #[arg(long, conflicts_with_all = ["e2e_only", "parts"])]
+    /// Longer: the models with more switches between threads, the sanitizers over random programs and a soak too, Miri if
+    /// it is installed, and a minute of soak
+    #[arg(long, conflicts_with = "e2e_only")]
     long: bool,
     /// Of the scenarios, only those whose name contains this
     #[arg(long, value_name = "TEXT")]
@@ -52,8 +56,10 @@ enum Part {
     Models,
     /// The budget of an enqueue, by an instruction counter
     Budget,
-    /// The library's tests under `AddressSanitizer`, `ThreadSanitizer` and valgrind: only with `--long`, or named
+    /// The library's tests under `AddressSanitizer`, `ThreadSanitizer` and valgrind
     Sanitize,
+    /// A minute of producers at `DISPATCH_LEVEL`, beside a thread that waits: only with `--long`, or named
+    Soak,
     /// Documentation builds without warnings
     Docs,
     /// The driver, the KMDF runtime and the harness build without warnings, and their images are sound
@@ -70,7 +76,7 @@ enum Part {
 
 impl Part {
     /// Every part, in the order in which they run: what is quick and fails often comes first.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Format,
         Self::Lints,
         Self::Host,
@@ -78,6 +84,7 @@ impl Part {
         Self::Budget,
         Self::Docs,
         Self::Sanitize,
+        Self::Soak,
         Self::KernelLints,
         Self::Build,
         Self::Wdfldr,
@@ -95,15 +102,25 @@ impl Part {
         matches!(self, Self::Wdfldr | Self::Run | Self::Scenarios | Self::Reinstall)
     }
 
+    /// Builds what only Windows compiles.
+    fn is_for_windows(self) -> bool {
+        matches!(self, Self::KernelLints | Self::Build)
+    }
+
+    /// Needs more than a Rust tool chain, or minutes.
+    fn needs_tools(self) -> bool {
+        matches!(self, Self::Budget | Self::Sanitize | Self::Soak)
+    }
+
     fn is_wanted(self, options: &Options) -> bool {
-        if self == Self::Sanitize {
-            options.long || options.parts.contains(&self)
+        if options.parts.contains(&self) {
+            true
         } else if options.host_only {
-            !self.needs_wine() && !matches!(self, Self::KernelLints | Self::Build | Self::Budget)
+            !self.needs_wine() && (options.long || !self.needs_tools()) && !self.is_for_windows()
         } else if options.e2e_only {
             self.needs_wine()
         } else {
-            options.parts.is_empty() || options.parts.contains(&self)
+            options.parts.is_empty() && (options.long || self != Self::Soak)
         }
     }
 }
@@ -189,14 +206,23 @@ impl Tests<'_> {
                     "queued-work-item",
                     "--lib",
                 ];
-                let tool = self
+                let mut tool = self
                     .tool("models", &args)
                     .env("RUSTFLAGS", "--cfg loom")
                     .env("CARGO_TARGET_DIR", self.context.paths.linux_dir().join("models"));
+                if self.options.long {
+                    tool = tool.env("LOOM_MAX_PREEMPTIONS", LONG_PREEMPTIONS);
+                }
                 self.tests("models", tool)
             }
             Part::Budget => budget::run(self.context),
-            Part::Sanitize => sanitize::all(self.context, &Sanitizer::DEFAULT),
+            Part::Sanitize => sanitize::test(self.context, self.options.long),
+            Part::Soak => {
+                let args = ["test", "--locked", "--release", "--package", "queued-work-item"];
+                let soak = ["--test", "soak", "--", "--ignored", "--nocapture"];
+                let tool = self.tool("soak", &args).args(soak);
+                self.tests("soak", tool)
+            }
             Part::Docs => self.cargo("docs", &["doc", "--locked", "--no-deps"]),
             Part::Build => self.build(),
             Part::Wdfldr => test_runtime(self.context, self.runtime.as_deref()),
@@ -291,14 +317,17 @@ mod tests {
     fn parts_are_chosen() {
         let all = Part::ALL.to_vec();
         assert_eq!(wanted(&["--long"]), all);
-        let usual: Vec<Part> = all.into_iter().filter(|part| *part != Part::Sanitize).collect();
+        let usual: Vec<Part> = all.into_iter().filter(|part| *part != Part::Soak).collect();
         assert_eq!(wanted(&[]), usual);
+        assert_eq!(wanted(&["--long", "models"]), [Part::Models]);
         assert_eq!(wanted(&["sanitize"]), [Part::Sanitize]);
         assert_eq!(wanted(&["docs", "run"]), [Part::Docs, Part::Run]);
         assert_eq!(
             wanted(&["--host-only"]),
             [Part::Format, Part::Lints, Part::Host, Part::Models, Part::Docs]
         );
+        let long = wanted(&["--host-only", "--long"]);
+        assert!(long.contains(&Part::Sanitize) && long.contains(&Part::Soak) && !long.contains(&Part::Build));
         assert_eq!(
             wanted(&["--e2e-only"]),
             [Part::Wdfldr, Part::Run, Part::Scenarios, Part::Reinstall]

@@ -79,7 +79,8 @@ fn fault_10_cleanup_is_handed_payload_and_context_once_for_each_item() {
 #[test]
 fn cleanup_comes_before_anyone_is_told_and_is_inside_the_queue() {
     let queue = Arc::new(std::sync::OnceLock::<QueuedWorkItem<Box<u32>>>::new());
-    let (inside, cleaned) = (Arc::clone(&queue), Arc::new(AtomicU32::new(0)));
+    // Weak: a callback that owned its queue would keep it, and itself, for ever.
+    let (inside, cleaned) = (Arc::downgrade(&queue), Arc::new(AtomicU32::new(0)));
     let count = Arc::clone(&cleaned);
     let created = QueuedWorkItem::<Box<u32>, NoCompletion>::create_with_cleanup(
         &mut passive(),
@@ -87,7 +88,8 @@ fn cleanup_comes_before_anyone_is_told_and_is_inside_the_queue() {
         &Config::new(1),
         |_, _| (),
         move |payload, ()| {
-            let queue = inside.get().expect("set");
+            let queue = inside.upgrade().expect("the test keeps it");
+            let queue = queue.get().expect("set");
             assert_eq!(queue.flush(&mut passive()), Err(PossibleDeadlock));
             count.fetch_add(**payload, Ordering::SeqCst);
         },

@@ -236,14 +236,16 @@ fn fault_07_the_buffer_is_home_before_anyone_is_told() {
 #[test]
 fn fault_08_waits_inside_the_callback_are_refused() {
     let own = Arc::new(OnceLock::<QueuedWorkItem<u32>>::new());
-    let (inside, log) = (Arc::clone(&own), Log::default());
+    // Weak: a callback that owned its queue would keep it, and itself, for ever.
+    let (inside, log) = (Arc::downgrade(&own), Log::default());
     let seen = log.clone();
     let queue = <QueuedWorkItem<u32>>::create(
         &mut passive(),
         Parent::default(),
         &Config::new(2),
         move |_, passive| {
-            let queue = inside.get().expect("set below");
+            let queue = inside.upgrade().expect("the test keeps it");
+            let queue = queue.get().expect("set below");
             seen.push((
                 queue.flush(passive),
                 queue.enqueue_and_wait(passive, 5).map_err(|error| error.status()),

@@ -15,7 +15,7 @@ fn w04_a_callback_that_enqueues_itself_does_not_recurse_and_loses_nothing() {
     const M: u32 = 2_000;
     let passive = &mut passive();
     let own = Arc::new(std::sync::OnceLock::<QueuedWorkItem<u32>>::new());
-    let (inside, log) = (Arc::clone(&own), Log::default());
+    let (inside, log) = (Arc::downgrade(&own), Log::default());
     let seen = log.clone();
     let depth = AtomicU32::new(0);
     let queue = <QueuedWorkItem<u32>>::create(passive, Parent::default(), &Config::new(2), move |item, _| {
@@ -24,6 +24,8 @@ fn w04_a_callback_that_enqueues_itself_does_not_recurse_and_loses_nothing() {
         seen.push(left);
         if left > 0 {
             inside
+                .upgrade()
+                .expect("the test keeps it")
                 .get()
                 .expect("set")
                 .enqueue(left - 1)

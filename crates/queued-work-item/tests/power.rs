@@ -131,14 +131,15 @@ fn w22_stop_does_not_wait_for_the_callback_and_stop_and_wait_does() {
 #[test]
 fn w22_stopped_from_its_callback() {
     let queue = std::sync::Arc::new(std::sync::OnceLock::<Queue>::new());
-    let (inside, log) = (std::sync::Arc::clone(&queue), Log::default());
+    let (inside, log) = (std::sync::Arc::downgrade(&queue), Log::default());
     let seen = log.clone();
     let created = Queue::create(
         &mut passive(),
         Parent::default(),
         &Config::new(4),
         move |item, passive| {
-            let queue = inside.get().expect("set");
+            let queue = inside.upgrade().expect("the test keeps it");
+            let queue = queue.get().expect("set");
             if *item.payload() == 1 {
                 assert_eq!(queue.stop_and_wait(passive), Err(PossibleDeadlock));
                 assert!(!queue.is_stopped(), "a refused stop stops nothing");
