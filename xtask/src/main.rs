@@ -2,6 +2,8 @@
 //!
 //! Windows developers use `cargo make` with Microsoft's kits; nothing here is involved in that build.
 
+#[cfg(test)]
+mod acceptance;
 mod bench;
 mod budget;
 mod build;
