@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
 use super::backend::{OldIrql, RawSpinLock};
-use crate::Passive;
+use crate::{Dispatch, Passive};
 
 /// A value behind a spin lock.
 ///
@@ -41,6 +41,22 @@ impl<T> SpinLock<T> {
         SpinLockGuard {
             lock: self,
             old: self.raw.acquire(),
+            raised: true,
+            here: PhantomData,
+        }
+    }
+
+    /// Takes the lock for a caller that is at `DISPATCH_LEVEL` and can show it: no IRQL is raised, nor restored when the
+    /// guard goes, which must be while the caller still is there. Several locks can be taken by one token.
+    ///
+    /// # IRQL
+    /// `DISPATCH_LEVEL`, by its token.
+    pub fn lock_at_dispatch<'a>(&'a self, dispatch: &'a Dispatch) -> SpinLockGuard<'a, T> {
+        let _ = dispatch;
+        SpinLockGuard {
+            lock: self,
+            old: self.raw.acquire_at_dispatch(),
+            raised: false,
             here: PhantomData,
         }
     }
@@ -80,6 +96,7 @@ impl<T> fmt::Debug for SpinLock<T> {
 pub struct SpinLockGuard<'a, T> {
     lock: &'a SpinLock<T>,
     old: OldIrql,
+    raised: bool,
     here: PhantomData<*mut ()>,
 }
 
@@ -104,9 +121,14 @@ impl<T> DerefMut for SpinLockGuard<'_, T> {
 
 impl<T> Drop for SpinLockGuard<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: `old` came from this lock's `acquire` on this thread (the guard is not `Send`), and is given back
-        // once.
-        unsafe { self.lock.raw.release(&mut self.old) };
+        if self.raised {
+            // SAFETY: `old` came from this lock's `acquire` on this thread (the guard is not `Send`), and is given back
+            // once.
+            unsafe { self.lock.raw.release(&mut self.old) };
+        } else {
+            // SAFETY: as above, and from `acquire_at_dispatch`.
+            unsafe { self.lock.raw.release_at_dispatch(&mut self.old) };
+        }
     }
 }
 

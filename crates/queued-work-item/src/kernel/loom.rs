@@ -12,6 +12,10 @@ use std::sync::Arc;
 use super::{EventKind, Irql, Target};
 use crate::NtStatus;
 
+#[allow(dead_code, reason = "its users come with the next change")]
+mod timer;
+
+pub(crate) use self::timer::Timer;
 pub(crate) use loom::cell;
 pub(crate) use loom::sync::atomic;
 
@@ -21,6 +25,8 @@ pub fn current_irql() -> Irql {
 }
 
 pub(crate) fn check_irql(_: Irql, _: &str) {}
+
+pub(crate) fn check_irql_is(_: Irql, _: &str) {}
 
 /// A number that no other thread of the model has.
 pub fn current_thread_id() -> u64 {
@@ -88,6 +94,17 @@ impl RawSpinLock {
     pub(crate) unsafe fn release(&self, old: &mut OldIrql) {
         // SAFETY: dropped once, by the caller's promise, while the lock is alive.
         unsafe { ManuallyDrop::drop(old) };
+    }
+
+    pub(crate) fn acquire_at_dispatch(&self) -> OldIrql {
+        self.acquire()
+    }
+
+    /// # Safety
+    /// As for `release`.
+    pub(crate) unsafe fn release_at_dispatch(&self, old: &mut OldIrql) {
+        // SAFETY: by the caller's promise.
+        unsafe { self.release(old) };
     }
 }
 

@@ -5,13 +5,14 @@
 //!
 //! | item | meaning |
 //! |---|---|
-//! | `current_irql`, `check_irql` | the IRQL of this thread; a complaint, by the call's name, when it is too high |
+//! | `current_irql`, `check_irql`, `check_irql_is` | the IRQL of this thread; a complaint, by the call's name, when it is too high, or another |
 //! | `current_thread_id` | a number that no other live thread has |
 //! | `performance_counter` | a monotonic count and its frequency |
 //! | `allocate`, `free` | nonpaged, non-executable pool, 16-byte aligned, fallible |
-//! | `RawSpinLock` | raises to `DISPATCH_LEVEL` |
+//! | `RawSpinLock` | raises to `DISPATCH_LEVEL`, or finds itself there |
 //! | `RawEvent` | set at `<= DISPATCH_LEVEL`, waited for at `PASSIVE_LEVEL` |
 //! | `WorkItem`, `Parent` | a routine started later on a system thread at `PASSIVE_LEVEL`; the object it hangs on |
+//! | `Timer` | a routine called once, at `DISPATCH_LEVEL`, when its time has come; and the clock that it goes by |
 //! | `atomic`, `cell` | `core`'s own, or the model checker's |
 //!
 //! Backends: `wdf` (the kernel, feature `wdf`: pass-through calls only), `host` (threads,
@@ -47,7 +48,9 @@ pub(crate) use self::backend::cell;
 #[cfg(all(loom, test))]
 pub(crate) use self::backend::set_starts;
 pub use self::backend::{Parent, current_irql, current_thread_id, performance_counter};
-pub(crate) use self::backend::{WorkItem, atomic, check_irql};
+#[allow(unused_imports, reason = "its users come with the next change")]
+pub(crate) use self::backend::Timer;
+pub(crate) use self::backend::{WorkItem, atomic, check_irql, check_irql_is};
 pub use self::event::{Event, EventKind};
 pub(crate) use self::event::{StackEvent, with_stack_event};
 pub use self::lock::{SpinLock, SpinLockGuard};
@@ -84,20 +87,30 @@ impl fmt::Display for Irql {
     }
 }
 
-/// What a work item calls, by function pointers: the backends know nothing of the queue's types.
+/// The clock of [`Timer`]s counts 100 ns.
+#[allow(dead_code, reason = "its users come with the next change")]
+pub(crate) const UNITS_PER_SECOND: u64 = 10_000_000;
+
+/// As [`UNITS_PER_SECOND`].
+#[allow(dead_code, reason = "its users come with the next change")]
+pub(crate) const UNITS_PER_MILLISECOND: u64 = UNITS_PER_SECOND / 1_000;
+
+/// What a work item or a timer calls, by function pointers: the backends know nothing of the queue's types.
 ///
-/// The work item owns one reference to `core`, from a successful [`WorkItem::bind`] to `released`.
+/// The work item, or timer, owns one reference to `core`, from a successful [`WorkItem::bind`] or [`Timer::bind`] to
+/// `released`.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
     /// What the functions below are given.
     pub(crate) core: NonNull<()>,
-    /// A start, at `PASSIVE_LEVEL`. Starts may come late, twice, at once and for nothing.
+    /// A start, at `PASSIVE_LEVEL`; or an expiry, at `DISPATCH_LEVEL`. Either may come late, twice, at once and for
+    /// nothing: an expiry that a [`Timer::stop`] was too late to stop may come when the timer has been set anew.
     pub(crate) run: unsafe fn(NonNull<()>),
     /// The parent is being deleted before the queue was: at `PASSIVE_LEVEL`, at most once, and nothing can be
-    /// scheduled from before this call on.
+    /// scheduled or set from before this call on.
     #[cfg_attr(loom, allow(dead_code, reason = "no parent is deleted in a model"))]
     pub(crate) torn_down: unsafe fn(NonNull<()>),
-    /// No start will come any more; gives the work item's reference to `core` back. Last, exactly once.
+    /// No start or expiry will come any more; gives the reference to `core` back. Last, exactly once.
     pub(crate) released: unsafe fn(NonNull<()>),
 }
 

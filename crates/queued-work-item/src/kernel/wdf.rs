@@ -12,16 +12,20 @@ use core::time::Duration;
 use wdk_sys::{
     KEVENT, KIRQL, KPROCESSOR_MODE, KSPIN_LOCK, LARGE_INTEGER, PVOID, SIZE_T, ULONG, WDFOBJECT,
     ntddk::{
-        ExFreePoolWithTag, KeAcquireSpinLockRaiseToDpc, KeClearEvent, KeGetCurrentIrql, KeInitializeEvent,
-        KeQueryPerformanceCounter, KeReleaseSpinLock, KeSetEvent, KeWaitForSingleObject,
-        PsGetCurrentThreadId,
+        ExFreePoolWithTag, KeAcquireSpinLockAtDpcLevel, KeAcquireSpinLockRaiseToDpc, KeClearEvent,
+        KeGetCurrentIrql, KeInitializeEvent, KeQueryPerformanceCounter, KeReleaseSpinLock,
+        KeReleaseSpinLockFromDpcLevel, KeSetEvent, KeWaitForSingleObject, PsGetCurrentThreadId,
     },
 };
 
 use super::{EventKind, Irql};
 
+mod object;
+#[allow(dead_code, reason = "its users come with the next change")]
+mod timer;
 mod work;
 
+pub(crate) use self::timer::Timer;
 pub(crate) use self::work::WorkItem;
 pub(crate) use core::sync::atomic;
 
@@ -49,6 +53,18 @@ pub(crate) fn check_irql(highest: Irql, call: &str) {
         assert!(
             current <= highest,
             "{call} called at {current}, allowed at <= {highest}"
+        );
+    }
+}
+
+/// Debug builds stop, naming `call`, at any other IRQL than `expected`.
+#[track_caller]
+pub(crate) fn check_irql_is(expected: Irql, call: &str) {
+    if cfg!(debug_assertions) {
+        let current = current_irql();
+        assert!(
+            current == expected,
+            "{call} called at {current}, allowed at {expected}"
         );
     }
 }
@@ -116,6 +132,20 @@ impl RawSpinLock {
     pub(crate) unsafe fn release(&self, old: &mut OldIrql) {
         // SAFETY: by the caller's promise.
         unsafe { KeReleaseSpinLock(self.0.get(), *old) };
+    }
+
+    /// As `acquire`, for a caller that is at `DISPATCH_LEVEL` already.
+    pub(crate) fn acquire_at_dispatch(&self) -> OldIrql {
+        // SAFETY: an initialised lock; the caller is at DISPATCH_LEVEL.
+        unsafe { KeAcquireSpinLockAtDpcLevel(self.0.get()) };
+        Irql::DISPATCH.0
+    }
+
+    /// # Safety
+    /// The caller holds the lock, by `acquire_at_dispatch`, which returned the other argument.
+    pub(crate) unsafe fn release_at_dispatch(&self, _: &mut OldIrql) {
+        // SAFETY: by the caller's promise.
+        unsafe { KeReleaseSpinLockFromDpcLevel(self.0.get()) };
     }
 }
 

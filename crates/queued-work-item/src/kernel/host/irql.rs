@@ -26,6 +26,16 @@ pub(crate) fn check_irql(highest: Irql, call: &str) {
     );
 }
 
+/// As [`check_irql`], for a call that is made at one IRQL only.
+#[track_caller]
+pub(crate) fn check_irql_is(expected: Irql, call: &str) {
+    let current = current_irql();
+    assert!(
+        current == expected,
+        "{call} called at {current}, allowed at {expected}"
+    );
+}
+
 pub(super) fn set(irql: Irql) -> Irql {
     IRQL.replace(irql)
 }

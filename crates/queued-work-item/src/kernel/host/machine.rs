@@ -6,10 +6,13 @@ use core::cell::RefCell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use core::time::Duration;
 use std::boxed::Box;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::vec::Vec;
 
+use super::clock::Clock;
+use super::timer::HeldExpiry;
 use super::work::HeldStart;
 
 /// What becomes of one start of a work item.
@@ -25,7 +28,51 @@ pub enum Start {
     Repeated,
 }
 
-type Plan = Box<dyn Fn(u64) -> Start + Send + Sync>;
+/// What becomes of one setting of a timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It expires when its time has come.
+    Normal,
+    /// It expires when its time has come, and its callback runs when [`Machine::release`] is called: too late for a stop,
+    /// and after whatever the timer is set to meanwhile.
+    Held,
+    /// The callback runs at once, for nothing, and again when its time has come: the echo of an earlier setting.
+    Early,
+    /// The callback runs when its time has come, and once more when [`Machine::release`] is called.
+    Repeated,
+}
+
+type Plan<T> = Box<dyn Fn(u64) -> T + Send + Sync>;
+
+/// What is to become of the next, and how many there were.
+struct Planned<T> {
+    plan: Mutex<Option<Plan<T>>>,
+    count: AtomicU64,
+}
+
+// By hand: a plan needs no default.
+impl<T> Default for Planned<T> {
+    fn default() -> Self {
+        Self {
+            plan: Mutex::default(),
+            count: AtomicU64::new(0),
+        }
+    }
+}
+
+impl<T> Planned<T> {
+    fn next(&self, normal: T) -> T {
+        // Relaxed: a count that orders nothing.
+        let nth = self.count.fetch_add(1, Ordering::Relaxed);
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.as_ref().map_or(normal, |plan| plan(nth))
+    }
+
+    fn set(&self, plan: impl Fn(u64) -> T + Send + Sync + 'static) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(plan));
+        self.count.store(0, Ordering::Relaxed);
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Inner {
@@ -34,9 +81,11 @@ pub(super) struct Inner {
     allocations: AtomicU64,
     /// The allocation that fails, counted from 1; 0 is none.
     failing: AtomicU64,
-    schedules: AtomicU64,
-    plan: Mutex<Option<Plan>>,
+    starts: Planned<Start>,
     held: Mutex<Vec<HeldStart>>,
+    expiries: Planned<Expiry>,
+    held_expiries: Mutex<Vec<HeldExpiry>>,
+    pub(super) clock: Clock,
 }
 
 impl Inner {
@@ -59,9 +108,11 @@ impl Inner {
     }
 
     pub(super) fn next_start(&self) -> Start {
-        let nth = self.schedules.fetch_add(1, Ordering::Relaxed);
-        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        plan.as_ref().map_or(Start::Normal, |plan| plan(nth))
+        self.starts.next(Start::Normal)
+    }
+
+    pub(super) fn next_expiry(&self) -> Expiry {
+        self.expiries.next(Expiry::Normal)
     }
 
     pub(super) fn hold(&self, start: HeldStart) {
@@ -70,6 +121,22 @@ impl Inner {
 
     fn held(&self) -> MutexGuard<'_, Vec<HeldStart>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn hold_expiry(&self, expiry: HeldExpiry) {
+        self.held_expiries().push(expiry);
+    }
+
+    /// The held expiries of which `which` is so.
+    pub(super) fn take_held_expiries(&self, which: impl Fn(&HeldExpiry) -> bool) -> Vec<HeldExpiry> {
+        let mut held = self.held_expiries();
+        let (taken, left) = core::mem::take(&mut *held).into_iter().partition(which);
+        *held = left;
+        taken
+    }
+
+    fn held_expiries(&self) -> MutexGuard<'_, Vec<HeldExpiry>> {
+        self.held_expiries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,21 +192,47 @@ impl Machine {
 
     /// Decides what becomes of each start from now on; `plan` is given its number, from 0.
     pub fn plan_starts(&self, plan: impl Fn(u64) -> Start + Send + Sync + 'static) {
-        *self.0.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(plan));
-        self.0.schedules.store(0, Ordering::Relaxed);
+        self.0.starts.set(plan);
     }
 
     /// How many starts were scheduled since the plan was set.
     pub fn schedules(&self) -> u64 {
-        self.0.schedules.load(Ordering::Relaxed)
+        self.0.starts.count.load(Ordering::Relaxed)
+    }
+
+    /// Decides what becomes of each setting of a timer from now on; `plan` is given its number, from 0.
+    pub fn plan_expiries(&self, plan: impl Fn(u64) -> Expiry + Send + Sync + 'static) {
+        self.0.expiries.set(plan);
+    }
+
+    /// How often a timer was set since the plan was.
+    pub fn settings(&self) -> u64 {
+        self.0.expiries.count.load(Ordering::Relaxed)
     }
 
     /// Starts what is held, and tells how many that was.
     pub fn release(&self) -> usize {
         let held = core::mem::take(&mut *self.0.held());
-        let count = held.len();
+        let expiries = self.0.take_held_expiries(|_| true);
+        let count = held.len() + expiries.len();
         held.into_iter().for_each(HeldStart::start);
+        expiries.into_iter().for_each(HeldExpiry::start);
         count
+    }
+
+    /// Holds the machine's time: timers that are set from now on expire when [`advance`](Machine::advance) says so.
+    pub fn hold_time(&self) {
+        self.0.clock.hold();
+    }
+
+    /// Moves held time on by `by`, and lets every timer whose time comes in between expire: in their order, at
+    /// `DISPATCH_LEVEL`, on this thread, as a clock interrupt would. Returns how many did, once their callbacks have
+    /// returned; timers that those set are among them if their time came too.
+    ///
+    /// # Panics
+    /// When time is not held.
+    pub fn advance(&self, by: Duration) -> usize {
+        self.0.clock.advance(by)
     }
 
     /// Panics when pool is still allocated: the leak check of a test's end.

@@ -28,6 +28,18 @@ impl RawSpinLock {
     pub(crate) fn acquire(&self) -> OldIrql {
         irql::check_irql(Irql::DISPATCH, "KeAcquireSpinLock");
         let old = irql::set(Irql::DISPATCH);
+        self.spin();
+        old
+    }
+
+    /// As `acquire`, for a caller that is at `DISPATCH_LEVEL` already.
+    pub(crate) fn acquire_at_dispatch(&self) -> OldIrql {
+        irql::check_irql_is(Irql::DISPATCH, "KeAcquireSpinLockAtDpcLevel");
+        self.spin();
+        Irql::DISPATCH
+    }
+
+    fn spin(&self) {
         let mut spins = 0_u32;
         // Acquire: what the last holder wrote is seen by this one.
         while self.held.swap(true, Ordering::Acquire) {
@@ -40,7 +52,6 @@ impl RawSpinLock {
                 }
             }
         }
-        old
     }
 
     /// # Safety
@@ -49,6 +60,14 @@ impl RawSpinLock {
         // Release: what this holder wrote is seen by the next.
         self.held.store(false, Ordering::Release);
         irql::set(*old);
+    }
+
+    /// # Safety
+    /// The calling thread holds the lock, by `acquire_at_dispatch`, which returned the other argument.
+    pub(crate) unsafe fn release_at_dispatch(&self, _: &mut OldIrql) {
+        irql::check_irql_is(Irql::DISPATCH, "KeReleaseSpinLockFromDpcLevel");
+        // Release: as above.
+        self.held.store(false, Ordering::Release);
     }
 }
 

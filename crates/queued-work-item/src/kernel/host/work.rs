@@ -3,12 +3,12 @@
 extern crate std;
 
 use core::fmt;
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::boxed::Box;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::vec::Vec;
 
 use super::machine::{Entered, Inner as MachineInner, Start, current};
-use super::{check_irql, current_irql};
+use super::{check_irql, current_irql, workers};
 use crate::NtStatus;
 use crate::kernel::{Irql, Target};
 
@@ -45,68 +45,26 @@ impl Drop for Object {
     }
 }
 
+fn submit(object: Arc<Object>) {
+    workers::submit(Box::new(move || object.start()));
+}
+
+impl Child for Object {
+    fn tear_down(&self) {
+        *lock(&self.open) = false;
+        let _entered = Entered::new(Arc::clone(&self.machine));
+        // SAFETY: the caller keeps the core by this object; a parent tears its children down once, and nothing can be
+        // scheduled from here on.
+        unsafe { (self.target.torn_down)(self.target.core) };
+    }
+}
+
 /// A start that waits for [`Machine::release`](super::Machine::release).
 pub(super) struct HeldStart(Arc<Object>);
 
 impl HeldStart {
     pub(super) fn start(self) {
-        Workers::submit(self.0);
-    }
-}
-
-/// Threads that grow with the starts that wait, so that a callback which blocks holds nobody else up.
-#[derive(Default)]
-struct Workers {
-    state: Mutex<WorkersState>,
-    work: Condvar,
-}
-
-#[derive(Default)]
-struct WorkersState {
-    queue: VecDeque<Arc<Object>>,
-    idle: usize,
-}
-
-static WORKERS: Workers = Workers {
-    state: Mutex::new(WorkersState {
-        queue: VecDeque::new(),
-        idle: 0,
-    }),
-    work: Condvar::new(),
-};
-
-impl Workers {
-    fn submit(object: Arc<Object>) {
-        let mut state = lock(&WORKERS.state);
-        state.queue.push_back(object);
-        if state.idle < state.queue.len() {
-            drop(state);
-            std::thread::spawn(|| WORKERS.serve());
-        } else {
-            drop(state);
-            WORKERS.work.notify_one();
-        }
-    }
-
-    fn serve(&self) {
-        let mut state = lock(&self.state);
-        loop {
-            if let Some(object) = state.queue.pop_front() {
-                drop(state);
-                let outcome = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| object.start()));
-                if outcome.is_err() {
-                    // Its queue would wait for ever for the item that was running. As in a kernel, the machine stops.
-                    std::eprintln!("a callback panicked on its system thread: the simulated machine stops");
-                    std::process::abort();
-                }
-                drop(object);
-                state = lock(&self.state);
-            } else {
-                state.idle += 1;
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                state.idle -= 1;
-            }
-        }
+        submit(self.0);
     }
 }
 
@@ -131,24 +89,11 @@ impl WorkItem {
         if !machine.admit_allocation() {
             return Err(NtStatus::INSUFFICIENT_RESOURCES);
         }
-        let mut children = parent.0.as_ref().map(|parent| lock(&parent.children));
-        // Two layers: is there a parent, and does it still take children?
-        let children = match &mut children {
-            None => None,
-            Some(children) => match children.as_mut() {
-                None => return Err(NtStatus::DELETE_PENDING),
-                Some(children) => Some(children),
-            },
-        };
-        let object = Arc::new(Object {
+        let object = parent.adopt(|| Object {
             target,
             machine,
             open: Mutex::new(true),
-        });
-        if let Some(children) = children {
-            children.retain(|child| child.strong_count() > 0);
-            children.push(Arc::downgrade(&object));
-        }
+        })?;
         *lock(&self.object) = Some(object);
         Ok(())
     }
@@ -165,12 +110,12 @@ impl WorkItem {
             return false;
         }
         match object.machine.next_start() {
-            Start::Normal => Workers::submit(Arc::clone(&object)),
+            Start::Normal => submit(Arc::clone(&object)),
             Start::Held => object.machine.hold(HeldStart(Arc::clone(&object))),
-            Start::Duplicated(more) => (0..=more).for_each(|_| Workers::submit(Arc::clone(&object))),
+            Start::Duplicated(more) => (0..=more).for_each(|_| submit(Arc::clone(&object))),
             Start::Repeated => {
                 object.machine.hold(HeldStart(Arc::clone(&object)));
-                Workers::submit(Arc::clone(&object));
+                submit(Arc::clone(&object));
             }
         }
         drop(open);
@@ -184,10 +129,16 @@ impl WorkItem {
     }
 }
 
+/// What hangs on an object.
+pub(super) trait Child: Send + Sync {
+    /// The object is being deleted, before the child was. The caller keeps the child alive meanwhile.
+    fn tear_down(&self);
+}
+
 #[derive(Default)]
 struct HostObjectInner {
     /// `None` once deleted.
-    children: Mutex<Option<Vec<Weak<Object>>>>,
+    children: Mutex<Option<Vec<Weak<dyn Child>>>>,
 }
 
 /// A simulated WDF object, to be a queue's parent.
@@ -211,12 +162,9 @@ impl HostObject {
         check_irql(Irql::PASSIVE, "WdfObjectDelete");
         for child in lock(&self.0.children).take().into_iter().flatten() {
             // The upgrade keeps the core for the while.
-            let Some(object) = child.upgrade() else { continue };
-            *lock(&object.open) = false;
-            let _entered = Entered::new(Arc::clone(&object.machine));
-            // SAFETY: `object` keeps the core, a deleted parent has no children to tear down twice, and nothing can be
-            // scheduled from here on.
-            unsafe { (object.target.torn_down)(object.target.core) };
+            if let Some(child) = child.upgrade() {
+                child.tear_down();
+            }
         }
     }
 }
@@ -236,6 +184,25 @@ impl fmt::Debug for HostObject {
 /// What a queue hangs on. On this backend the default is an object that is never deleted.
 #[derive(Clone, Default)]
 pub struct Parent(Option<Arc<HostObjectInner>>);
+
+impl Parent {
+    /// Makes a child, unless the parent is being deleted.
+    pub(super) fn adopt<T: Child + 'static>(&self, make: impl FnOnce() -> T) -> Result<Arc<T>, NtStatus> {
+        let Some(parent) = &self.0 else {
+            return Ok(Arc::new(make()));
+        };
+        let mut children = lock(&parent.children);
+        let Some(children) = children.as_mut() else {
+            return Err(NtStatus::DELETE_PENDING);
+        };
+        let child = Arc::new(make());
+        children.retain(|child| child.strong_count() > 0);
+        // In two steps, since the first infers the type that the second forgets.
+        let weak = Arc::downgrade(&child);
+        children.push(weak);
+        Ok(child)
+    }
+}
 
 impl From<&HostObject> for Parent {
     fn from(object: &HostObject) -> Self {

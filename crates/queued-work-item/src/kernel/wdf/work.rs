@@ -15,69 +15,15 @@
 //! - The handle is made invalid by the parent's deletion. The deleter takes a reference under the lock, while the
 //!   object is known to be alive. Deleting an object that its parent is deleting is KMDF's to sort out, and it does.
 
-use core::mem::size_of;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use wdk_sys::{
-    NT_SUCCESS, ULONG, WDF_OBJECT_ATTRIBUTES, WDF_OBJECT_CONTEXT_TYPE_INFO, WDF_WORKITEM_CONFIG, WDFOBJECT,
-    WDFWORKITEM, call_unsafe_wdf_function_binding,
-};
+use wdk_sys::{NT_SUCCESS, WDF_WORKITEM_CONFIG, WDFOBJECT, WDFWORKITEM, call_unsafe_wdf_function_binding};
 
 use super::Parent;
+use super::object::{ContextType, Event, attributes, dereference, reference, size_field};
 use crate::NtStatus;
 use crate::kernel::{SpinLock, Target};
-
-/// The framework's `Size` fields.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "framework structures are some hundred bytes at most"
-)]
-const fn size_field<T>() -> ULONG {
-    size_of::<T>() as ULONG
-}
-
-#[repr(transparent)]
-struct ContextType(WDF_OBJECT_CONTEXT_TYPE_INFO);
-
-// SAFETY: it is only read.
-unsafe impl Sync for ContextType {}
-
-impl ContextType {
-    const fn new<T>(name: &'static core::ffi::CStr, itself: &'static Self) -> Self {
-        Self(WDF_OBJECT_CONTEXT_TYPE_INFO {
-            Size: size_field::<WDF_OBJECT_CONTEXT_TYPE_INFO>(),
-            ContextName: name.as_ptr().cast_mut(),
-            ContextSize: size_of::<T>(),
-            UniqueType: ptr::from_ref(itself).cast(),
-            EvtDriverGetUniqueContextType: None,
-        })
-    }
-
-    /// The same, to look at.
-    ///
-    /// # Safety
-    /// As for [`of`](Self::of); and while the result is used, the object lives and nobody changes its context but
-    /// through shared references.
-    unsafe fn context<'a, T>(&'static self, object: WDFOBJECT) -> &'a T {
-        // SAFETY: by the caller's promise.
-        let context = unsafe { self.of::<T>(object) };
-        // SAFETY: by the caller's promise.
-        unsafe { &*context }
-    }
-
-    /// The context of this type in `object`.
-    ///
-    /// # Safety
-    /// The object is alive and was created with such a context.
-    unsafe fn of<T>(&'static self, object: WDFOBJECT) -> *mut T {
-        // SAFETY: a live object, by the caller's promise.
-        unsafe {
-            call_unsafe_wdf_function_binding!(WdfObjectGetTypedContextWorker, object, &raw const self.0)
-        }
-        .cast()
-    }
-}
 
 /// The queue's work item. All zero, as the framework makes it, until it is bound.
 #[repr(C)]
@@ -196,7 +142,6 @@ impl WorkItem {
 }
 
 type Run = unsafe extern "C" fn(WDFWORKITEM);
-type Event = unsafe extern "C" fn(WDFOBJECT);
 
 unsafe fn create(
     parent: &Parent,
@@ -211,16 +156,7 @@ unsafe fn create(
         // TRUE would run callbacks under the parent's lock, and a wait for an item under that lock would not end.
         AutomaticSerialization: 0,
     };
-    let mut attributes = WDF_OBJECT_ATTRIBUTES {
-        Size: size_field::<WDF_OBJECT_ATTRIBUTES>(),
-        EvtCleanupCallback: cleanup,
-        EvtDestroyCallback: destroy,
-        ExecutionLevel: wdk_sys::_WDF_EXECUTION_LEVEL::WdfExecutionLevelInheritFromParent,
-        SynchronizationScope: wdk_sys::_WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeInheritFromParent,
-        ParentObject: parent.0,
-        ContextTypeInfo: &raw const context.0,
-        ..WDF_OBJECT_ATTRIBUTES::default()
-    };
+    let mut attributes = attributes(parent, context, cleanup, destroy);
     let mut item: WDFWORKITEM = ptr::null_mut();
     // SAFETY: the parent is alive; the framework copies configuration and attributes.
     let status = unsafe {
@@ -235,32 +171,6 @@ unsafe fn create(
         Ok(item)
     } else {
         Err(NtStatus(status))
-    }
-}
-
-unsafe fn reference(object: WDFOBJECT) {
-    // SAFETY: the caller's object is alive.
-    unsafe {
-        call_unsafe_wdf_function_binding!(
-            WdfObjectReferenceActual,
-            object,
-            ptr::null_mut(),
-            0,
-            ptr::null_mut()
-        );
-    }
-}
-
-unsafe fn dereference(object: WDFOBJECT) {
-    // SAFETY: the caller gives up a reference of its own.
-    unsafe {
-        call_unsafe_wdf_function_binding!(
-            WdfObjectDereferenceActual,
-            object,
-            ptr::null_mut(),
-            0,
-            ptr::null_mut()
-        );
     }
 }
 
