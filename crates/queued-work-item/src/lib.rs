@@ -76,17 +76,72 @@
 //! | [`Close::Drain`] | ends the stop: what is queued runs |
 //!
 //! # Closing
+//! | state | an enqueue | a callback | [`Close::Drain`] | [`Close::Cancel`] | leaves it |
+//! |---|---|---|---|---|---|
+//! | open | as far as there are buffers | begins | to draining | to cancelling | a close, a drop, the parent's deletion |
+//! | draining | `STATUS_DELETE_PENDING` | begins, until nothing is left | waits too | to cancelling: it escalates | every buffer is home and nobody runs a callback or completion |
+//! | cancelling | `STATUS_DELETE_PENDING` | that runs goes on, none begins | waits too | waits too | the same |
+//! | closed | `STATUS_DELETE_PENDING` | none, ever | returns | returns | the drop |
+//!
+//! How it gets there:
+//!
 //! | step of a close | from then on |
 //! |---|---|
-//! | CLOSING is set in the word | no enqueue succeeds (`STATUS_DELETE_PENDING`); those that overlapped and succeeded end before the close returns |
+//! | CLOSING is set in the word | no enqueue succeeds; those that overlapped and succeeded end before the close returns |
 //! | with [`Close::Cancel`]: cancel | what had not begun is dropped, its waiters and completions told `Cancelled` |
 //! | a stop ends, for good | a parked drain goes on, or ends when nothing is left |
 //! | the free buffers are closed and counted | each other buffer reports when it comes home |
 //! | every buffer is home, nobody runs a callback or completion | the close returns; a start that still comes finds nothing and returns |
 //!
-//! A second close waits for the same, and may escalate a drain to a cancel. Dropping the queue sets CLOSING and cancels,
-//! but waits for nothing. Deleting its [`Parent`](kernel::Parent) does the same; WDF deletes children before it calls their parent's
-//! cleanup, so that a device's queue is to be closed in `EvtDeviceSelfManagedIoCleanup`.
+//! Dropping the queue sets CLOSING and cancels, but waits for nothing. Deleting its [`Parent`](kernel::Parent) does the
+//! same; WDF deletes children before it calls their parent's cleanup, so that a device's queue is to be closed in
+//! `EvtDeviceSelfManagedIoCleanup`.
+//!
+//! # From a DPC
+//! What a DPC may do with a queue is [`enqueue`](QueuedWorkItem::enqueue) (`enqueue_with` for one who wants to be told),
+//! [`stop`](QueuedWorkItem::stop), and look at its counters. Here the host backend stands in for the kernel: it raises
+//! the thread as the kernel does before it calls a DPC, and stops whatever may not be called there.
+//!
+//! ```
+//! use queued_work_item::kernel::host::raise_irql;
+//! use queued_work_item::kernel::{Irql, Parent, SpinLock, current_irql};
+//! use queued_work_item::{Close, Config, EnqueueErrorKind, Passive, QueuedWorkItem};
+//!
+//! /// What the interrupt left in the device's registers.
+//! struct Event {
+//!     cause: u32,
+//! }
+//!
+//! struct Device {
+//!     events: QueuedWorkItem<Event>,
+//!     /// Causes that found no buffer: the next one takes them along.
+//!     missed: SpinLock<u32>,
+//! }
+//!
+//! /// `EvtInterruptDpc`: at DISPATCH_LEVEL, so it must not wait, and what it cannot queue it gets back.
+//! fn dpc(device: &Device, cause: u32) {
+//!     let missed = std::mem::take(&mut *device.missed.lock());
+//!     if let Err(refused) = device.events.enqueue(Event { cause: cause | missed }) {
+//!         assert_eq!(refused.kind(), EnqueueErrorKind::Full);
+//!         *device.missed.lock() |= refused.into_inner().cause;
+//!     }
+//! }
+//!
+//! // SAFETY: a host thread starts at PASSIVE_LEVEL.
+//! let passive = &mut unsafe { Passive::assume() };
+//! let events = QueuedWorkItem::create(passive, Parent::default(), &Config::new(8), |item, _passive| {
+//!     let event: &Event = item.payload();
+//!     assert_eq!(current_irql(), Irql::PASSIVE); // may wait, may touch pageable memory
+//!     assert_ne!(event.cause, 0);
+//! })?;
+//! let device = Device { events, missed: SpinLock::new(0) };
+//! {
+//!     let _raised = raise_irql(Irql::DISPATCH);
+//!     (0..20).for_each(|bit| dpc(&device, 1 << bit));
+//! }
+//! device.events.close(passive, Close::Drain).expect("not called from the callback");
+//! # Ok::<_, queued_work_item::CreateError>(())
+//! ```
 //!
 //! # IRQL and errors
 //! | verb | IRQL | errors |
@@ -108,7 +163,84 @@
 //!
 //! # Backends
 //! With the feature `wdf` the library runs in the kernel, through `wdk-sys`. Without it, it runs on any machine with
-//! threads, on a small simulated kernel: see `kernel::host`.
+//! threads, on a small simulated kernel: see `kernel::host`. What lies above the seam between them is the same code.
+//!
+//! # Testing a callback of one's own
+//! A driver's callback is a function of its payload. On the host backend its tests are `cargo test`, and reach what a
+//! driver on a bench does not: memory that runs out at each place in turn, starts that come late or twice, a call at the
+//! wrong IRQL, and pool that was never freed. A `kernel::host::Machine` is a test's own, so that tests run side
+//! by side; freed pool is poisoned, and fresh pool is no zeros.
+//!
+//! ```
+//! use queued_work_item::kernel::host::{Machine, Start, raise_irql};
+//! use queued_work_item::kernel::{Irql, Parent};
+//! use queued_work_item::{Close, Config, CreateError, Item, NtStatus, Passive, QueuedWorkItem};
+//!
+//! /// The callback under test: adds up, and refuses a request of nothing.
+//! fn add(sum: &mut u64, item: &mut Item<'_, [u8]>) {
+//!     if item.payload().is_empty() {
+//!         item.set_status(NtStatus::INVALID_PARAMETER);
+//!     }
+//!     *sum += item.payload().iter().map(|byte| u64::from(*byte)).sum::<u64>();
+//! }
+//!
+//! fn adder(passive: &mut Passive) -> Result<QueuedWorkItem<[u8]>, CreateError> {
+//!     let (config, mut sum) = (Config::new(4).buffer_size(64).lookaside(8), 0);
+//!     QueuedWorkItem::create(passive, Parent::default(), &config, move |item, _| add(&mut sum, item))
+//! }
+//!
+//! let machine = Machine::new();
+//! let _entered = machine.enter();
+//! // SAFETY: a host thread starts at PASSIVE_LEVEL.
+//! let passive = &mut unsafe { Passive::assume() };
+//!
+//! // Whichever allocation fails, the create says so and leaves nothing behind.
+//! for nth in 1.. {
+//!     machine.fail_allocation(nth);
+//!     match adder(passive) {
+//!         Ok(_) => break,
+//!         Err(error) => assert_eq!(error.status(), NtStatus::INSUFFICIENT_RESOURCES),
+//!     }
+//!     machine.assert_no_leaks();
+//! }
+//! machine.fail_allocation(0);
+//!
+//! // Every start of the work item comes twice: the callback runs as often as it was enqueued all the same.
+//! machine.plan_starts(|_nth| Start::Duplicated(1));
+//! let queue = adder(passive)?;
+//! assert_eq!(queue.enqueue_and_wait(passive, &[1, 2, 3]), Ok(NtStatus::SUCCESS));
+//! assert_eq!(queue.enqueue_and_wait(passive, &[]), Ok(NtStatus::INVALID_PARAMETER));
+//! assert_eq!(queue.counters().enqueued, 2);
+//!
+//! // A wait above PASSIVE_LEVEL would hang or stop Windows. Here it panics, by the call's name.
+//! let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+//!     let _raised = raise_irql(Irql::DISPATCH);
+//!     queue.flush(passive)
+//! }));
+//! let message = caught.unwrap_err().downcast::<String>().expect("a message");
+//! assert!(message.starts_with("QueuedWorkItem::flush called at DISPATCH_LEVEL"), "{message}");
+//!
+//! queue.close(passive, Close::Drain).expect("not called from the callback");
+//! drop(queue);
+//! machine.assert_no_leaks();
+//! # Ok::<_, CreateError>(())
+//! ```
+//!
+//! A callback that panics on its system thread ends the process, as a bug check would: its queue could only wait for ever.
+//!
+//! # What it follows
+//! | DMF, WDF, NT | here |
+//! |---|---|
+//! | `DMF_QueuedWorkItem_Create`, its callback and its config | [`QueuedWorkItem::create`], [`Config`] |
+//! | `DMF_QueuedWorkItem_Enqueue` | `enqueue`, and `enqueue_with` for one who wants to be told |
+//! | `DMF_QueuedWorkItem_EnqueueAndWait` | `enqueue_and_wait`, `enqueue_and_wait_timeout` |
+//! | `DMF_QueuedWorkItem_StatusSet` | [`Item::set_status`] |
+//! | `DMF_QueuedWorkItem_Flush`, which drops and ends | [`flush`](QueuedWorkItem::flush), which waits; [`cancel`](QueuedWorkItem::cancel), which drops; [`close`](QueuedWorkItem::close), which ends |
+//! | `DMF_ThreadedBufferQueue_Stop`, `_Start` | [`stop`](QueuedWorkItem::stop), [`stop_and_wait`](QueuedWorkItem::stop_and_wait), [`start`](QueuedWorkItem::start) |
+//! | `DMF_BufferQueue`, `DMF_BufferPool` | [`BufferQueue`], [`BufferPool`] |
+//! | `EvtBufferQueueReuseCleanup` | [`QueuedWorkItem::create_with_cleanup`] |
+//! | `WDFWORKITEM`, whose enqueue coalesces and whose callbacks may overlap | one under each queue, scheduled once for many items |
+//! | `EX_RUNDOWN_REF` | [`Rundown`] |
 #![no_std]
 
 pub mod kernel;
