@@ -7,10 +7,12 @@ use core::ptr;
 
 use queued_work_item::Passive;
 use queued_work_item::kernel::Parent;
-use queued_work_item_exerciser::{Job, Platform, Worker};
+use queued_work_item_exerciser::{Drain, Job, Platform, Worker};
 use wdk_sys::{NT_SUCCESS, WDF_WORKITEM_CONFIG, WDFDEVICE, WDFWORKITEM, call_unsafe_wdf_function_binding};
 
+use crate::bare::BareWorkItem;
 use crate::context::{Cell, Context, ContextType, size_field};
+use crate::dpcs::KernelDpcs;
 use crate::request::{IoRequest, WdfTicket};
 
 /// The framework, as the exerciser of one device needs it.
@@ -47,14 +49,16 @@ unsafe impl Context for JobContext {
 impl Platform for Kernel {
     type Request = IoRequest;
     type Ticket = WdfTicket;
-    type Worker = WorkItem;
+    type Worker = BlockingWorkItem;
+    type WorkItem = BareWorkItem;
+    type Dpcs = KernelDpcs;
 
     fn parent(&self) -> Parent {
         // SAFETY: the device outlives this value, and the exerciser closes its queues before the device goes.
         unsafe { Parent::new(self.device.cast()) }
     }
 
-    fn reserve_worker(&self) -> Option<WorkItem> {
+    fn reserve_worker(&self) -> Option<BlockingWorkItem> {
         let mut config = WDF_WORKITEM_CONFIG {
             Size: size_field::<WDF_WORKITEM_CONFIG>(),
             EvtWorkItemFunc: Some(evt_work_item),
@@ -73,7 +77,7 @@ impl Platform for Kernel {
                 &raw mut item
             )
         };
-        NT_SUCCESS(status).then_some(WorkItem { item })
+        NT_SUCCESS(status).then_some(BlockingWorkItem { item })
     }
 
     fn parallel(
@@ -84,17 +88,26 @@ impl Platform for Kernel {
     ) -> Result<(), u32> {
         crate::threads::parallel(threads, body).map_err(i32::cast_unsigned)
     }
+
+    fn work_item(&self, drain: Drain) -> Option<BareWorkItem> {
+        // SAFETY: the device outlives the exerciser's loads.
+        unsafe { BareWorkItem::new(self.device, drain) }
+    }
+
+    fn dpcs(&self, count: u32) -> Option<KernelDpcs> {
+        KernelDpcs::new(count)
+    }
 }
 
 /// A work item without a job.
-pub(crate) struct WorkItem {
+pub(crate) struct BlockingWorkItem {
     item: WDFWORKITEM,
 }
 
 // SAFETY: framework handles may be used on any thread.
-unsafe impl Send for WorkItem {}
+unsafe impl Send for BlockingWorkItem {}
 
-impl Worker<Kernel> for WorkItem {
+impl Worker<Kernel> for BlockingWorkItem {
     fn run(self, job: Job<Kernel>) {
         let item = self.item;
         // From here on the callback deletes it.
@@ -108,7 +121,7 @@ impl Worker<Kernel> for WorkItem {
     }
 }
 
-impl Drop for WorkItem {
+impl Drop for BlockingWorkItem {
     fn drop(&mut self) {
         // SAFETY: a work item that was never enqueued, and whose handle nobody else has.
         unsafe { call_unsafe_wdf_function_binding!(WdfObjectDelete, self.item.cast()) };

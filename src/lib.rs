@@ -10,7 +10,8 @@
 //! | `queue` | requests and file objects on their way in |
 //! | `request` | a `WDFREQUEST` as the exerciser sees it, with its cancellation |
 //! | `blocker` | threads for the verbs that block |
-//! | `threads` | parallel threads for the verbs that make load |
+//! | `threads`, `dpcs` | parallel threads, and DPCs, for the verbs that make load |
+//! | `bare` | the work item that the benchmark compares the queue with |
 //! | `context` | Rust values in the framework's object contexts |
 //!
 //! The same bytes run on every KMDF from 1.15 up.
@@ -19,9 +20,11 @@
 
 extern crate alloc;
 
+mod bare;
 mod blocker;
 mod context;
 mod device;
+mod dpcs;
 mod entry;
 mod queue;
 mod request;

@@ -178,7 +178,10 @@ pub(crate) struct WdfTicket(WDFREQUEST);
 
 // SAFETY: framework handles may be used on any thread.
 unsafe impl Send for WdfTicket {}
-// SAFETY: as above; what is done through a shared ticket is the framework's and the request's atomics' to order.
+// SAFETY: what can be done through a shared ticket, by several threads at once, is: to clone it, which is the framework's
+// interlocked reference count; to look at its `Pending`, which is atomics; and, with a `Turn`, to mark, unmark or complete
+// the request. A `Turn` is made by `pending` alone, for whoever moved the request's one word on, and so by one thread at a
+// time: that is what its tests go through in every order.
 unsafe impl Sync for WdfTicket {}
 
 impl WdfTicket {

@@ -8,20 +8,22 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 use queued_work_item::Passive;
 use queued_work_item::kernel::{Event, EventKind};
 use wdk_sys::{
-    HANDLE, KPROCESSOR_MODE, NT_SUCCESS, NTSTATUS, PVOID, STATUS_INSUFFICIENT_RESOURCES,
-    ntddk::{
-        KeWaitForSingleObject, ObReferenceObjectByHandle, ObfDereferenceObject, PsCreateSystemThread, ZwClose,
-    },
+    BOOLEAN, HANDLE, LARGE_INTEGER, NT_SUCCESS, NTSTATUS, OBJECT_ATTRIBUTES, PVOID,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS,
+    ntddk::{PsCreateSystemThread, ZwClose},
 };
+
+use crate::context::size_field;
+
+unsafe extern "system" {
+    // In the headers of file systems only: by its documented declaration.
+    fn ZwWaitForSingleObject(handle: HANDLE, alertable: BOOLEAN, timeout: *mut LARGE_INTEGER) -> NTSTATUS;
+}
 
 /// `THREAD_ALL_ACCESS`
 const ALL_ACCESS: u32 = 0x001F_FFFF;
-/// `SYNCHRONIZE`
-const SYNCHRONIZE: u32 = 0x0010_0000;
-
-/// `KernelMode`, in the width of a `KPROCESSOR_MODE`.
-#[expect(clippy::cast_possible_truncation, reason = "it is 0")]
-const KERNEL_MODE: KPROCESSOR_MODE = wdk_sys::_MODE::KernelMode as KPROCESSOR_MODE;
+/// The handle is the kernel's, whatever process this thread is in: no user can reach it.
+const OBJ_KERNEL_HANDLE: u32 = 0x200;
 
 type Body<'a> = &'a (dyn Fn(u32, &mut Passive) + Sync);
 
@@ -38,24 +40,21 @@ struct Context<'a> {
     number: u32,
 }
 
-/// A thread object that is referenced until it is dropped, which waits for the thread's end.
-struct Thread(PVOID);
+/// A thread, by its handle, until it is dropped, which waits for the thread's end.
+///
+/// The handle is all that it takes to wait: a thread object would have to be got from it, by a call that can fail when
+/// the thread already runs.
+struct Thread(HANDLE);
 
 impl Drop for Thread {
     fn drop(&mut self) {
         // Not only the body must have ended, but the thread: its last instructions are in this image.
-        // SAFETY: a referenced thread object; the caller is at PASSIVE_LEVEL.
-        let _ended: NTSTATUS = unsafe {
-            KeWaitForSingleObject(
-                self.0,
-                wdk_sys::_KWAIT_REASON::Executive,
-                KERNEL_MODE,
-                0,
-                ptr::null_mut(),
-            )
-        };
-        // SAFETY: gives back the reference of `create`.
-        unsafe { ObfDereferenceObject(self.0) };
+        // SAFETY: this driver's handle, with all access; the caller is at PASSIVE_LEVEL.
+        let ended = unsafe { ZwWaitForSingleObject(self.0, 0, ptr::null_mut()) };
+        // Not alertable and without a time-out, it has one way to end.
+        debug_assert_eq!(ended, STATUS_SUCCESS);
+        // SAFETY: closed once.
+        let _closed: NTSTATUS = unsafe { ZwClose(self.0) };
     }
 }
 
@@ -102,40 +101,29 @@ pub(crate) fn parallel(threads: u32, body: Body<'_>) -> Result<(), NTSTATUS> {
 /// The context lives until the result is dropped.
 unsafe fn create(context: &Context<'_>) -> Result<Thread, NTSTATUS> {
     let mut handle: HANDLE = ptr::null_mut();
+    let mut attributes = OBJECT_ATTRIBUTES {
+        Length: size_field::<OBJECT_ATTRIBUTES>(),
+        Attributes: OBJ_KERNEL_HANDLE,
+        ..OBJECT_ATTRIBUTES::default()
+    };
     // SAFETY: at PASSIVE_LEVEL; the context lives as long as the thread, by the caller's promise. Without a process the
     // thread belongs to the system.
     let status = unsafe {
         PsCreateSystemThread(
             &raw mut handle,
             ALL_ACCESS,
-            ptr::null_mut(),
+            &raw mut attributes,
             ptr::null_mut(),
             ptr::null_mut(),
             Some(thread),
             ptr::from_ref(context).cast_mut().cast(),
         )
     };
-    if !NT_SUCCESS(status) {
-        return Err(status);
+    if NT_SUCCESS(status) {
+        Ok(Thread(handle))
+    } else {
+        Err(status)
     }
-    let mut object: PVOID = ptr::null_mut();
-    // SAFETY: a handle of this driver's; without a type any object will do, and it is a thread.
-    let status = unsafe {
-        ObReferenceObjectByHandle(
-            handle,
-            SYNCHRONIZE,
-            ptr::null_mut(),
-            KERNEL_MODE,
-            &raw mut object,
-            ptr::null_mut(),
-        )
-    };
-    // This does not fail: the handle is new, has all access, and lies in the table of the system process, which workers
-    // run in and no user can reach.
-    debug_assert!(NT_SUCCESS(status), "a thread's handle refers to no thread");
-    // SAFETY: closed once; the reference stays.
-    let _closed: NTSTATUS = unsafe { ZwClose(handle) };
-    Ok(Thread(object))
 }
 
 /// `KSTART_ROUTINE`

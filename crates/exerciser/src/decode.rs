@@ -4,15 +4,15 @@ use core::time::Duration;
 
 use queued_work_item_ioctl as ioctl;
 use queued_work_item_ioctl::{
-    BatchReply, CANCEL, CLOSE, CONFIGURE, CONTRACT_VERSION, CancelReply, CloseReply, ENQUEUE,
-    ENQUEUE_AND_WAIT, ENQUEUE_BATCH, FLUSH, GATE, Header, LogReply, READ_LOG, RELEASE, STATISTICS,
-    STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_REVISION_MISMATCH, STRESS, StatisticsReply,
-    VERSION, VersionReply, WaitReply, limits,
+    BENCHMARK, BatchReply, BenchmarkReply, CANCEL, CLOSE, CONFIGURE, CONTRACT_VERSION, CancelReply,
+    CloseReply, ENQUEUE, ENQUEUE_AND_WAIT, ENQUEUE_BATCH, FLUSH, GATE, Header, LogReply, READ_LOG, RELEASE,
+    STATISTICS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_REVISION_MISMATCH, STRESS, STRESS_PROGRESS,
+    StatisticsReply, StressReply, VERSION, VersionReply, WaitReply, limits,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::stress::Plan;
+use crate::stress::{Mode, Plan};
 
 /// A request whose every field is within its limits.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +40,10 @@ pub(crate) enum Command<'a> {
     Stress {
         plan: Plan,
     },
+    Benchmark {
+        samples: u32,
+    },
+    StressProgress,
     Flush {
         slot: usize,
     },
@@ -124,7 +128,12 @@ pub(crate) fn decode(code: u32, input: &[u8], output_length: usize) -> Result<Co
                 size_of::<LogReply>(),
             )
         }
-        STRESS => (stress(input)?, size_of::<ioctl::StressReply>()),
+        STRESS => (stress(input)?, size_of::<StressReply>()),
+        BENCHMARK => (benchmark(input)?, size_of::<BenchmarkReply>()),
+        STRESS_PROGRESS => {
+            header(input)?;
+            (Command::StressProgress, size_of::<StressReply>())
+        }
         _ => return Err(STATUS_INVALID_DEVICE_REQUEST),
     };
     if output_length < output {
@@ -289,9 +298,10 @@ fn stress(input: &[u8]) -> Result<Command<'static>, u32> {
         mode,
         reserved,
     } = request;
-    let under_lock = match mode {
-        ioctl::Stress::PASSIVE => false,
-        ioctl::Stress::SPIN_LOCK => true,
+    let mode = match mode {
+        ioctl::Stress::PASSIVE => Mode::Passive,
+        ioctl::Stress::SPIN_LOCK => Mode::SpinLock,
+        ioctl::Stress::DPC => Mode::Dpc,
         _ => return Err(STATUS_INVALID_PARAMETER),
     };
     let fits = (1..=limits::STRESS_PRODUCERS).contains(&producers)
@@ -307,7 +317,20 @@ fn stress(input: &[u8]) -> Result<Command<'static>, u32> {
         items,
         payload,
         buffer_count,
-        under_lock,
+        mode,
     };
     Ok(Command::Stress { plan })
+}
+
+fn benchmark(input: &[u8]) -> Result<Command<'static>, u32> {
+    let (request, _slot) = whole::<ioctl::Benchmark>(input)?;
+    let ioctl::Benchmark {
+        header: _,
+        samples,
+        reserved,
+    } = request;
+    if !(1..=limits::BENCHMARK_SAMPLES).contains(&samples) || reserved != 0 {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
+    Ok(Command::Benchmark { samples })
 }

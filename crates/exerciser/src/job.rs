@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use queued_work_item::kernel::Shared;
 use queued_work_item::{Close, Passive, WaitError, WaitOutcome};
-use queued_work_item_ioctl::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use queued_work_item_ioctl::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS, StressReply};
 use zerocopy::IntoBytes;
 
 use crate::budget::{Charge, Solo};
@@ -14,9 +14,10 @@ use crate::pending::Answer;
 use crate::record::Waiter;
 use crate::slot::Instance;
 use crate::stress::{self, Plan};
-use crate::{Exerciser, Platform, Ticket};
+use crate::tally::Tally;
+use crate::{Exerciser, Platform, Ticket, benchmark};
 
-/// A flush, a close, a bounded wait or a stress that a request waits for: run it on a thread that it may block.
+/// A flush, a close, a bounded wait, a stress or a benchmark that a request waits for: run it on a thread that it may block.
 ///
 /// A job that is dropped unrun leaves its request to be cancelled.
 pub struct Job<P: Platform> {
@@ -41,13 +42,53 @@ pub(crate) enum Work<T: Ticket> {
         timeout: Duration,
     },
     /// Only for a request that is armed: its answer is more than a status.
-    Stress {
-        plan: Plan,
+    Load {
+        load: Load,
         /// To see whether the request still waits.
         ticket: T,
         charge: Charge,
         solo: Solo,
     },
+}
+
+/// What makes work of its own inside the driver.
+pub(crate) enum Load {
+    Stress { plan: Plan, tally: Shared<Tally> },
+    Benchmark { samples: u32 },
+}
+
+impl Load {
+    fn run<P: Platform>(
+        self,
+        platform: &P,
+        stop: &(dyn Fn() -> bool + Sync),
+        passive: &mut Passive,
+    ) -> Result<Output, u32> {
+        match self {
+            Self::Stress { plan, tally } => {
+                stress::run(platform, &plan, &tally, stop, passive).map(Output::Stress)
+            }
+            Self::Benchmark { samples } => {
+                benchmark::run(platform, samples, stop, passive).map(Output::Benchmark)
+            }
+        }
+    }
+}
+
+/// What a load has to say.
+enum Output {
+    Stress(StressReply),
+    /// The bytes of its reply.
+    Benchmark(Vec<u8>),
+}
+
+impl Output {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Stress(reply) => reply.as_bytes(),
+            Self::Benchmark(bytes) => bytes,
+        }
+    }
 }
 
 impl<P: Platform> Job<P> {
@@ -83,22 +124,20 @@ impl<P: Platform> Job<P> {
                 // Slots do not go away.
                 None => Answer::Status(STATUS_INVALID_PARAMETER),
             },
-            Work::Stress {
-                plan,
+            Work::Load {
+                load,
                 ticket,
                 charge,
                 solo,
             } => {
-                let reply = {
-                    let request = ticket.pending();
-                    let stop = || !request.is_waiting() || exerciser.life().is_removed();
-                    stress::run(exerciser.platform(), &plan, &stop, passive)
-                };
+                let request = ticket.pending();
+                let stop = || !request.is_waiting() || exerciser.life().is_removed();
+                let output = load.run(exerciser.platform(), &stop, passive);
                 // The next one may come as soon as this one is answered.
                 drop((charge, solo));
-                match reply {
-                    Ok(reply) => {
-                        waiter.settle_with(reply.as_bytes());
+                match output {
+                    Ok(output) => {
+                        waiter.settle_with(output.as_bytes());
                         return Finished {
                             _exerciser: exerciser,
                             _permit: permit,

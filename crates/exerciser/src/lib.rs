@@ -17,12 +17,16 @@ extern crate alloc;
 #[cfg(any(test, feature = "testing"))]
 extern crate std;
 
+mod bare;
+mod benchmark;
 mod budget;
 mod decode;
 mod exerciser;
 mod gate;
 mod job;
 mod life;
+mod life_cycle;
+mod meter;
 pub mod pending;
 mod record;
 mod request;
@@ -30,12 +34,15 @@ mod ring;
 mod scratch;
 mod slot;
 mod stress;
+mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod verbs;
 mod waits;
 
+pub use bare::Drain;
 pub use exerciser::Exerciser;
 pub use job::{Finished, Job};
-pub use request::{Handle, Platform, Request, Ticket, Worker};
+pub use request::{Dpcs, Handle, Platform, Request, Ticket, WorkItem, Worker};

@@ -7,6 +7,7 @@ use queued_work_item::Passive;
 use queued_work_item::kernel::Parent;
 
 use crate::Job;
+use crate::bare::Drain;
 use crate::pending::{Pending, Turn};
 
 /// The name of an open handle: equal for all requests that came through it, and not reused while it is open.
@@ -60,6 +61,10 @@ pub trait Platform: Sized + Send + Sync + 'static {
     type Ticket: Ticket;
     /// A thread that was reserved.
     type Worker: Worker<Self>;
+    /// A bare work item.
+    type WorkItem: WorkItem;
+    /// Some DPCs.
+    type Dpcs: Dpcs;
 
     /// What the work items hang on.
     fn parent(&self) -> Parent;
@@ -78,6 +83,27 @@ pub trait Platform: Sized + Send + Sync + 'static {
         body: &(dyn Fn(u32, &mut Passive) + Sync),
         passive: &mut Passive,
     ) -> Result<(), u32>;
+
+    /// A bare work item that runs `drain`. `None`: there is no memory for it.
+    fn work_item(&self, drain: Drain) -> Option<Self::WorkItem>;
+
+    /// So many DPCs, which run nothing yet. `None`: there is no memory for them.
+    fn dpcs(&self, count: u32) -> Option<Self::Dpcs>;
+}
+
+/// A work item as the system has it: enqueued while it is queued, it runs once; enqueued while it runs, it may run a
+/// second time beside the first.
+///
+/// Dropping it, at `PASSIVE_LEVEL`, waits until it is neither queued nor running.
+pub trait WorkItem: Send + Sync {
+    /// Enqueues it. IRQL `<= DISPATCH_LEVEL`.
+    fn enqueue(&self);
+}
+
+/// DPCs, each on a processor of its own as far as there are so many.
+pub trait Dpcs {
+    /// Runs `body` once in each of them, at `DISPATCH_LEVEL`, with its number from 0, and returns when all calls have.
+    fn round(&self, body: &(dyn Fn(u32) + Sync), passive: &mut Passive);
 }
 
 /// A reserved thread.

@@ -5,18 +5,16 @@
 //! above `PASSIVE_LEVEL`.
 
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use core::time::Duration;
 
-use queued_work_item::kernel::{Event, EventKind, Irql, Shared, SpinLock, current_irql, performance_counter};
-use queued_work_item::{
-    Close, Completion, Config, EnqueueErrorKind, Item, Outcome, Passive, PossibleDeadlock, QueuedWorkItem,
-};
+use queued_work_item::kernel::{Irql, Shared, SpinLock, current_irql};
+use queued_work_item::{Close, Config, EnqueueErrorKind, Item, Passive, PossibleDeadlock, QueuedWorkItem};
 use queued_work_item_ioctl::{STATUS_INSUFFICIENT_RESOURCES, StressReply, limits};
 
-use crate::Platform;
-use crate::record::read;
+use crate::tally::{Ended, Tally, add};
+use crate::{Dpcs, Platform};
 
 /// What to do, within its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +23,17 @@ pub(crate) struct Plan {
     pub(crate) items: u32,
     pub(crate) payload: u32,
     pub(crate) buffer_count: u32,
-    /// At `DISPATCH_LEVEL`, or at `PASSIVE_LEVEL`.
-    pub(crate) under_lock: bool,
+    pub(crate) mode: Mode,
+}
+
+/// What the producers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Threads at `PASSIVE_LEVEL`.
+    Passive,
+    /// Threads that hold a spin lock.
+    SpinLock,
+    Dpc,
 }
 
 impl Plan {
@@ -36,49 +43,11 @@ impl Plan {
     }
 }
 
-/// Items between two looks whether to go on.
+/// Items between two looks whether to go on, and what a DPC enqueues before it returns.
 const STRIDE: u32 = 64;
 
 /// How long a producer waits for a buffer before it looks whether to go on.
 const PATIENCE: Duration = Duration::from_millis(20);
-
-/// What producers, callback and completions count.
-struct Tally {
-    accepted: AtomicU64,
-    executed: AtomicU64,
-    completed: AtomicU64,
-    cancelled: AtomicU64,
-    refused_full: AtomicU64,
-    refused_other: AtomicU64,
-    order_errors: AtomicU64,
-    payload_errors: AtomicU64,
-    overlaps: AtomicU64,
-    above_passive: AtomicU64,
-    enqueue_irql: AtomicU32,
-    running: AtomicBool,
-    /// A producer wants to know when a buffer has come home; an event set for each item would cost more than the items.
-    wanted: AtomicBool,
-    /// Set by the next completion then.
-    room: Event,
-}
-
-fn add(counter: &AtomicU64) {
-    counter.fetch_add(1, Relaxed);
-}
-
-struct Ended(Shared<Tally>);
-
-impl Completion for Ended {
-    fn complete(self, outcome: Outcome) {
-        add(match outcome {
-            Outcome::Ran(_) => &self.0.completed,
-            Outcome::Cancelled => &self.0.cancelled,
-        });
-        if self.0.wanted.swap(false, AcqRel) {
-            self.0.room.set();
-        }
-    }
-}
 
 type Queue = QueuedWorkItem<[u8], Ended>;
 
@@ -137,78 +106,122 @@ impl Checker {
     }
 }
 
-/// One producer's share. `stop` says whether to end early.
-fn produce(
-    plan: &Plan,
-    producer: u32,
-    queue: &Queue,
-    tally: &Shared<Tally>,
-    stop: &(dyn Fn() -> bool + Sync),
-    passive: &mut Passive,
-) {
-    let lock = SpinLock::new(());
-    let mut place = [0; limits::STRESS_PAYLOAD as usize];
-    let payload = place.get_mut(..plan.payload as usize).unwrap_or_default();
-    for sequence in 0..plan.items {
-        if sequence % STRIDE == 0 && stop() {
-            return;
-        }
-        write(payload, producer, sequence);
-        let mut cleared = false;
-        loop {
-            let ended = Ended(tally.clone());
-            let enqueued = {
-                let _guard = plan.under_lock.then(|| lock.lock_from_passive(passive));
-                tally.enqueue_irql.fetch_max(u32::from(current_irql().0), Relaxed);
-                queue.enqueue_with(payload, ended)
-            };
-            match enqueued.map_err(|error| error.kind()) {
-                Ok(()) => break,
-                Err(EnqueueErrorKind::Full) => add(&tally.refused_full),
-                Err(_) => return add(&tally.refused_other),
-            }
-            if stop() {
+/// The load, as its producers share it.
+struct Load<'a> {
+    plan: &'a Plan,
+    queue: &'a Queue,
+    tally: &'a Shared<Tally>,
+    /// Whether to end early.
+    stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Load<'_> {
+    /// Enqueues one item.
+    fn enqueue(&self, payload: &[u8]) -> Result<(), EnqueueErrorKind> {
+        self.tally
+            .enqueue(|| self.queue.enqueue_with(payload, Ended(self.tally.clone())))
+    }
+
+    /// The place for a payload, out of which it is copied.
+    fn payload<'p>(&self, place: &'p mut [u8; limits::STRESS_PAYLOAD as usize]) -> &'p mut [u8] {
+        place.get_mut(..self.plan.payload as usize).unwrap_or_default()
+    }
+
+    /// One thread's share.
+    fn produce(&self, producer: u32, under_lock: bool, passive: &mut Passive) {
+        let lock = SpinLock::new(());
+        let mut place = [0; limits::STRESS_PAYLOAD as usize];
+        let payload = self.payload(&mut place);
+        for sequence in 0..self.plan.items {
+            if sequence % STRIDE == 0 && (self.stop)() {
                 return;
             }
-            // Tried once more between the asking and the wait: an item that ends after the asking sets the event, and
-            // as long as the queue is full, there is one. The bound is for `stop`, which sets nothing, and for a
-            // producer whose event another one clears.
-            if cleared {
-                let _room: bool = tally.room.wait_timeout(passive, PATIENCE);
-            } else {
-                tally.room.clear();
-                tally.wanted.store(true, Release);
+            write(payload, producer, sequence);
+            let mut asked = false;
+            loop {
+                let enqueued = {
+                    let _guard = under_lock.then(|| lock.lock_from_passive(passive));
+                    self.enqueue(payload)
+                };
+                match enqueued {
+                    Ok(()) => break,
+                    Err(EnqueueErrorKind::Full) => {}
+                    Err(_) => return,
+                }
+                if (self.stop)() {
+                    return;
+                }
+                asked = self.wait_for_room(asked, passive);
             }
-            cleared = !cleared;
         }
-        add(&tally.accepted);
+    }
+
+    /// For a producer that found no buffer: asks for one, or waits for it if it has asked. Whether it has asked.
+    ///
+    /// The wait is bounded for `stop`, which sets nothing, and for a producer whose event another one clears.
+    fn wait_for_room(&self, asked: bool, passive: &mut Passive) -> bool {
+        if asked {
+            let _room: bool = self.tally.room.wait_timeout(passive, PATIENCE);
+        } else {
+            self.tally.ask_for_room();
+        }
+        !asked
+    }
+
+    /// All shares, by DPCs: each enqueues up to a stride of items and returns, round by round, so that none keeps its
+    /// processor for longer than a DPC should.
+    fn produce_in_dpcs<P: Platform>(&self, platform: &P, passive: &mut Passive) -> Result<(), u32> {
+        let dpcs = platform
+            .dpcs(self.plan.producers)
+            .ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
+        let mut next = Vec::new();
+        next.try_reserve_exact(self.plan.producers as usize)
+            .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
+        next.extend((0..self.plan.producers).map(|_| AtomicU32::new(0)));
+        let left = || {
+            let done = next.iter().map(|next| u64::from(next.load(Relaxed))).sum::<u64>();
+            u64::from(self.plan.producers) * u64::from(self.plan.items) - done
+        };
+        let (mut before, mut asked) = (left(), false);
+        while before > 0 && !(self.stop)() {
+            dpcs.round(&|producer| self.burst(producer, &next), passive);
+            let now = left();
+            if now == before {
+                asked = self.wait_for_room(asked, passive);
+            }
+            before = now;
+        }
+        Ok(())
+    }
+
+    /// What one DPC enqueues.
+    fn burst(&self, producer: u32, next: &[AtomicU32]) {
+        let Some(next) = next.get(producer as usize) else {
+            return;
+        };
+        let mut place = [0; limits::STRESS_PAYLOAD as usize];
+        let payload = self.payload(&mut place);
+        let begin = next.load(Relaxed);
+        let end = begin.saturating_add(STRIDE).min(self.plan.items);
+        for sequence in begin..end {
+            write(payload, producer, sequence);
+            if self.enqueue(payload).is_err() {
+                return;
+            }
+            // Rounds do not overlap: nobody else writes it.
+            next.store(sequence + 1, Relaxed);
+        }
     }
 }
 
-/// Does it, with threads of the platform. Blocks until the last callback has run.
+/// Does it, with threads or DPCs of the platform. Blocks until the last callback has run.
 pub(crate) fn run<P: Platform>(
     platform: &P,
     plan: &Plan,
+    tally: &Shared<Tally>,
     stop: &(dyn Fn() -> bool + Sync),
     passive: &mut Passive,
 ) -> Result<StressReply, u32> {
-    let tally = Shared::try_new(Tally {
-        accepted: AtomicU64::new(0),
-        executed: AtomicU64::new(0),
-        completed: AtomicU64::new(0),
-        cancelled: AtomicU64::new(0),
-        refused_full: AtomicU64::new(0),
-        refused_other: AtomicU64::new(0),
-        order_errors: AtomicU64::new(0),
-        payload_errors: AtomicU64::new(0),
-        overlaps: AtomicU64::new(0),
-        above_passive: AtomicU64::new(0),
-        enqueue_irql: AtomicU32::new(0),
-        running: AtomicBool::new(false),
-        wanted: AtomicBool::new(false),
-        room: Event::new(EventKind::Notification).map_err(|error| error.status().0.cast_unsigned())?,
-    })
-    .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     let mut next = Vec::new();
     next.try_reserve_exact(plan.producers as usize)
         .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
@@ -226,33 +239,31 @@ pub(crate) fn run<P: Platform>(
         move |item: &mut Item<'_, [u8]>, _: &mut Passive| checker.run(item.payload()),
     )
     .map_err(|error| error.status().0.cast_unsigned())?;
-    let (start, frequency) = performance_counter();
-    let produced = platform.parallel(
-        plan.producers,
-        &|producer, passive| produce(plan, producer, &queue, &tally, stop, passive),
-        passive,
-    );
+    let load = Load {
+        plan,
+        queue: &queue,
+        tally,
+        stop,
+    };
+    tally.begin();
+    let threads = |under_lock, passive: &mut Passive| {
+        platform.parallel(
+            plan.producers,
+            &|producer, passive| load.produce(producer, under_lock, passive),
+            passive,
+        )
+    };
+    let produced = match plan.mode {
+        Mode::Passive => threads(false, passive),
+        Mode::SpinLock => threads(true, passive),
+        Mode::Dpc => load.produce_in_dpcs(platform, passive),
+    };
     let how = if stop() { Close::Cancel } else { Close::Drain };
     queue
         .close(passive, how)
         .map_err(PossibleDeadlock::status)
         .map_err(|status| status.0.cast_unsigned())?;
-    let ticks = u128::from(performance_counter().0.saturating_sub(start));
+    tally.end(queue.high_water_mark());
     produced?;
-    let elapsed = (ticks * 1_000_000_000).checked_div(u128::from(frequency));
-    Ok(StressReply {
-        accepted: read(&tally.accepted),
-        executed: read(&tally.executed),
-        completed: read(&tally.completed),
-        cancelled: read(&tally.cancelled),
-        refused_full: read(&tally.refused_full),
-        refused_other: read(&tally.refused_other),
-        order_errors: read(&tally.order_errors),
-        payload_errors: read(&tally.payload_errors),
-        overlaps: read(&tally.overlaps),
-        above_passive: read(&tally.above_passive),
-        elapsed_ns: elapsed.and_then(|ns| u64::try_from(ns).ok()).unwrap_or(u64::MAX),
-        enqueue_irql: tally.enqueue_irql.load(Acquire),
-        high_water: queue.high_water_mark(),
-    })
+    Ok(tally.reply())
 }

@@ -6,18 +6,19 @@
 //! after it was completed.
 
 mod irp;
+mod platform;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::vec::Vec;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
-use queued_work_item::kernel::Parent;
 use queued_work_item::{CreateError, Passive};
 
 pub use self::irp::{Answered, PATIENCE, Pended};
-use self::irp::{Irp, MemoryRequest, MemoryTicket};
-use crate::{Exerciser, Handle, Job, Platform, Worker};
+use self::irp::{Irp, MemoryRequest};
+pub use self::platform::Memory;
+use self::platform::World;
+use crate::{Exerciser, Handle};
 
 /// `STATUS_ACCESS_DENIED`, which the I/O manager answers itself when a handle lacks the access that a code asks for.
 pub const STATUS_ACCESS_DENIED: u32 = 0xC000_0022;
@@ -42,18 +43,6 @@ pub struct Device {
     handles: AtomicU64,
 }
 
-/// The system's side, shared with what outlives the [`Device`] value.
-#[derive(Default)]
-pub(crate) struct World {
-    no_workers: AtomicBool,
-    workers: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// The [`Platform`] of a [`Device`].
-pub struct Memory {
-    world: Arc<World>,
-}
-
 impl Device {
     /// A device that has been started.
     ///
@@ -61,7 +50,7 @@ impl Device {
     /// No memory, as the host backend was told to have none.
     pub fn new() -> Result<Self, CreateError> {
         let world = Arc::new(World::default());
-        let exerciser = Exerciser::new(Memory { world: world.clone() })?;
+        let exerciser = Exerciser::new(Memory::new(world.clone()))?;
         Ok(Self {
             exerciser,
             world,
@@ -80,7 +69,7 @@ impl Device {
 
     /// From now on no thread can be had for what blocks, or one can again.
     pub fn deny_workers(&self, deny: bool) {
-        self.world.no_workers.store(deny, Ordering::Relaxed);
+        self.world.deny_workers(deny);
     }
 
     /// Takes the device out of D0.
@@ -102,8 +91,7 @@ impl Device {
 impl Drop for Device {
     fn drop(&mut self) {
         self.remove();
-        let workers = std::mem::take(&mut *self.world.workers.lock().unwrap_or_else(PoisonError::into_inner));
-        for worker in workers {
+        for worker in self.world.take_workers() {
             // A worker that panicked has found a fault; a panic in a drop that unwinds would hide the first one.
             let ended = worker.join();
             if !thread::panicking() {
@@ -148,52 +136,6 @@ impl Client<'_> {
 impl Drop for Client<'_> {
     fn drop(&mut self) {
         self.device.exerciser.handle_closed(self.handle);
-    }
-}
-
-impl Platform for Memory {
-    type Request = MemoryRequest;
-    type Ticket = MemoryTicket;
-    type Worker = Thread;
-
-    fn parent(&self) -> Parent {
-        Parent::default()
-    }
-
-    fn reserve_worker(&self) -> Option<Thread> {
-        (!self.world.no_workers.load(Ordering::Relaxed)).then(|| Thread {
-            world: self.world.clone(),
-        })
-    }
-
-    fn parallel(
-        &self,
-        threads: u32,
-        body: &(dyn Fn(u32, &mut Passive) + Sync),
-        _: &mut Passive,
-    ) -> Result<(), u32> {
-        thread::scope(|scope| {
-            for number in 0..threads {
-                scope.spawn(move || body(number, &mut passive()));
-            }
-        });
-        Ok(())
-    }
-}
-
-/// A thread that is not started yet.
-pub struct Thread {
-    world: Arc<World>,
-}
-
-impl Worker<Memory> for Thread {
-    fn run(self, job: Job<Memory>) {
-        let worker = thread::spawn(move || drop(job.run(&mut passive())));
-        self.world
-            .workers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(worker);
     }
 }
 

@@ -25,6 +25,16 @@ fn proper(code: u32) -> (Vec<u8>, usize) {
             super::stress::load(2, 10, Stress::PASSIVE).as_bytes().to_vec(),
             size_of::<StressReply>(),
         ),
+        STRESS_PROGRESS => (header.as_bytes().to_vec(), size_of::<StressReply>()),
+        BENCHMARK => (
+            Benchmark {
+                samples: 1,
+                ..Benchmark::new()
+            }
+            .as_bytes()
+            .to_vec(),
+            size_of::<BenchmarkReply>(),
+        ),
         CANCEL => (header.as_bytes().to_vec(), size_of::<CancelReply>()),
         ENQUEUE => (joined(Enqueue::new(0, 1), &[]), 0),
         ENQUEUE_AND_WAIT => (joined(Enqueue::new(0, 1), &[]), size_of::<WaitReply>()),
@@ -48,7 +58,7 @@ fn proper(code: u32) -> (Vec<u8>, usize) {
 }
 
 /// The order in which every code succeeds.
-const IN_ORDER: [u32; 13] = [
+const IN_ORDER: [u32; ALL.len()] = [
     VERSION,
     CONFIGURE,
     GATE,
@@ -59,6 +69,8 @@ const IN_ORDER: [u32; 13] = [
     FLUSH,
     CANCEL,
     STRESS,
+    STRESS_PROGRESS,
+    BENCHMARK,
     STATISTICS,
     READ_LOG,
     CLOSE,

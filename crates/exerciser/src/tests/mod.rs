@@ -1,6 +1,7 @@
 //! The verbs, the statuses and the life cycle, over the I/O manager in memory.
 
 mod batch;
+mod benchmark;
 mod hostile;
 mod instances;
 mod life_cycle;

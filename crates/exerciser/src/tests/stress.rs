@@ -6,6 +6,12 @@ use zerocopy::IntoBytes;
 use super::{both, device};
 use crate::testing::{Client, Pended};
 
+const MODES: [u32; 3] = [Stress::PASSIVE, Stress::SPIN_LOCK, Stress::DPC];
+
+fn progress(client: &Client<'_>) -> StressReply {
+    client.header(STRESS_PROGRESS).wait().reply()
+}
+
 pub(super) fn load(producers: u32, items: u32, mode: u32) -> Stress {
     Stress {
         header: Header::new(0),
@@ -24,7 +30,7 @@ fn send(client: &Client<'_>, load: Stress) -> Pended {
 
 fn check(reply: &StressReply, load: Stress) {
     let total = u64::from(load.producers) * u64::from(load.items);
-    let irql = if load.mode == Stress::SPIN_LOCK { 2 } else { 0 };
+    let irql = if load.mode == Stress::PASSIVE { 0 } else { 2 };
     let expected = StressReply {
         accepted: total,
         executed: total,
@@ -43,30 +49,50 @@ fn check(reply: &StressReply, load: Stress) {
 fn w02_producers_keep_their_order() {
     let device = device();
     let client = both(&device);
-    for mode in [Stress::PASSIVE, Stress::SPIN_LOCK] {
+    assert_eq!(progress(&client), StressReply::default());
+    for mode in MODES {
         let load = load(8, 5_000, mode);
-        check(&send(&client, load).wait().reply(), load);
+        let reply = send(&client, load).wait().reply();
+        check(&reply, load);
+        // What the last one came to can be asked for as long as there is no other.
+        assert_eq!(progress(&client), reply);
+        // One buffer: every producer meets a full queue.
+        let load = Stress {
+            buffer_count: 1,
+            payload: 8,
+            ..self::load(4, 200, mode)
+        };
+        let reply: StressReply = send(&client, load).wait().reply();
+        check(&reply, load);
+        assert!(reply.refused_full > 0);
     }
-    // One buffer: every producer meets a full queue.
-    let load = Stress {
-        buffer_count: 1,
-        payload: 8,
-        ..load(4, 200, Stress::SPIN_LOCK)
-    };
-    let reply: StressReply = send(&client, load).wait().reply();
-    check(&reply, load);
-    assert!(reply.refused_full > 0);
     // No instance was touched.
     assert_eq!(client.statistics(), StatisticsReply::default());
 }
 
 #[test]
 fn w24_a_stress_ends_when_nobody_waits_for_it() {
+    MODES.into_iter().for_each(ends);
+}
+
+fn ends(mode: u32) {
     let device = device();
     let client = both(&device);
-    let endless = load(2, limits::STRESS_ITEMS, Stress::SPIN_LOCK);
+    let endless = load(2, limits::STRESS_ITEMS, mode);
     let cancelled = send(&client, endless);
     assert_eq!(cancelled.answered(), None);
+    // Its progress can be watched meanwhile.
+    let mut seen = 0;
+    while seen < 1_000 {
+        let now = progress(&client);
+        assert!(now.executed >= seen && now.executed <= now.accepted && now.completed <= now.executed);
+        assert_eq!(
+            (now.order_errors, now.payload_errors, now.refused_other),
+            (0, 0, 0)
+        );
+        seen = now.executed;
+        std::thread::yield_now();
+    }
     // One at a time: it has the threads.
     assert_eq!(
         send(&client, endless).wait().status,
@@ -119,7 +145,7 @@ fn w24_a_stress_out_of_its_limits() {
         load(limits::STRESS_PRODUCERS + 1, 1, 0),
         load(1, 0, 0),
         load(1, limits::STRESS_ITEMS + 1, 0),
-        load(1, 1, 2),
+        load(1, 1, 3),
         Stress { payload: 7, ..good },
         Stress {
             payload: limits::STRESS_PAYLOAD + 1,
