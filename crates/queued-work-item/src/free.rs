@@ -83,12 +83,17 @@ impl<const VARIANT: u8> FreeStack<VARIANT> {
 
     /// Puts a slot back. `true` when the stack has been closed: whoever closed it counts on being told.
     pub(crate) fn push(&self, slot: u32, link: &AtomicU32) -> bool {
+        self.push_chain(slot, link)
+    }
+
+    /// Puts a chain of slots back, from `first` to the one whose link is `last`, as [`push`](Self::push) does one.
+    pub(crate) fn push_chain(&self, first: u32, last: &AtomicU32) -> bool {
         let mut word = self.top.load(Ordering::Relaxed);
         loop {
             // Relaxed: published by the exchange.
-            link.store(index(word), Ordering::Relaxed);
-            let new = (word & !INDEX_MASK) | u64::from(slot);
-            // Release: what this owner wrote to the slot, for the next one.
+            last.store(index(word), Ordering::Relaxed);
+            let new = (word & !INDEX_MASK) | u64::from(first);
+            // Release: what this owner wrote to the slots, for the next ones.
             match self
                 .top
                 .compare_exchange_weak(word, new, Ordering::Release, Ordering::Relaxed)

@@ -49,8 +49,10 @@
 //!                                                          v
 //!                                     the waiter wakes, or the completion is called
 //! ```
-//! Free and pending are lock-free; ready is a list under a spin lock that only the drainer and cancel take. An enqueue
-//! while a worker drains is two interlocked instructions, raises no IRQL and calls nothing.
+//! Free and pending are lock-free; ready is a list under a spin lock that only the drainer and cancel take, and a
+//! producer that finds no free buffer. The drainer claims a few items under it at a time, and begins each by one
+//! interlocked instruction that a cancel or a stop can forestall. An enqueue while a worker drains is two interlocked
+//! instructions, raises no IRQL and calls nothing.
 //!
 //! # Who drains
 //! The newest pending item, who drains, whether the queue closes, and the number of enqueues are one 64-bit word.
@@ -248,6 +250,7 @@ pub mod kernel;
 mod buffer;
 pub mod buffer_pool;
 pub mod buffer_queue;
+mod claim;
 mod cleanup;
 mod completion;
 mod config;

@@ -273,8 +273,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
     /// Items accepted and not ended, the running one included. IRQL `<= DISPATCH_LEVEL`.
     pub fn len(&self) -> u32 {
         let core = self.core();
-        let mut ready = core.ready.lock();
-        ready.note(core.pending.0.load());
+        let ready = core.look();
         // No more than there are buffers, but for items that have ended and whose end is about to be noted.
         u32::try_from(ready.length())
             .unwrap_or(u32::MAX)
@@ -296,12 +295,12 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
         self.core().slots.max()
     }
 
-    /// The most items that were accepted and not ended at one time, as noted whenever a callback returned or a cancel
-    /// came. IRQL `<= DISPATCH_LEVEL`.
+    /// The most items that were accepted and not ended at one time, as noted when an enqueue found no buffer, when a cancel
+    /// came, and whenever the worker went to its list: after each callback, or after up to 16 that followed each other.
+    /// IRQL `<= DISPATCH_LEVEL`.
     pub fn high_water_mark(&self) -> u32 {
         let core = self.core();
-        let mut ready = core.ready.lock();
-        ready.note(core.pending.0.load());
+        let ready = core.look();
         let high = ready.high_water.max(ready.length());
         u32::try_from(high).unwrap_or(u32::MAX).min(core.slots.max())
     }
@@ -310,9 +309,9 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
     pub fn counters(&self) -> Counters {
         let core = self.core();
         let refused = |counter: &crate::kernel::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let mut ready = core.ready.lock();
+        let ready = core.look();
         Counters {
-            enqueued: ready.note(core.pending.0.load()),
+            enqueued: ready.pushes(),
             executed: ready.executed(),
             cancelled: ready.cancelled,
             refused_full: refused(&core.refused.full),

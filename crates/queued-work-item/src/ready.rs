@@ -1,9 +1,11 @@
 //! What the drainer has taken from the pending word, in order, and who waits for how far it gets.
 //!
 //! A push is last in, first out; a run is first in, first out. What is taken is turned round here, under a lock that
-//! cancel shares, so that "has not begun" is one question with one answer: whatever is in the pending word or in this
-//! list. The lock is held for moments: a long chain is turned round some links at a time.
+//! cancel shares, so that "has not begun" is one question with one answer: whatever is in the pending word, in this
+//! list, or in the drainer's [`Claim`] and comes back by revoking it. The lock is held for moments: a long chain is
+//! turned round some links at a time.
 
+use crate::claim::{CLAIM, Claim, Progress};
 use crate::free::NIL;
 use crate::kernel::StackEvent;
 use crate::kernel::atomic::Ordering::Relaxed;
@@ -56,7 +58,9 @@ pub(crate) struct Canceller {
 }
 
 /// # Invariants
-/// - `pushes >= begun`: the difference is what lies in the pending word and in the two lists here.
+/// - `pushes >= begun`: the difference is what lies in the pending word, in the claim, and in the two lists here, the
+///   claim's items being the oldest.
+/// - While the drainer has a claim, its items in their order are followed by `reversed`, and `unreversed` is empty.
 /// - Whatever is in `unreversed` is older than whatever is in `reversed`: newest first there, oldest first here.
 /// - Frames in `waiters` and `cancellers` are alive: they take themselves off, or are taken off before they are woken.
 pub(crate) struct Ready {
@@ -64,8 +68,10 @@ pub(crate) struct Ready {
     reversed: u32,
     /// Successful pushes, as far as the pending word was read.
     pushes: u64,
-    /// Items that have begun, or been dropped.
+    /// Items that have begun, or been dropped; those of the drainer's claim as far as it was looked at.
     begun: u64,
+    /// How many of the claim's further items are in that count.
+    folded: u64,
     pub(crate) cancelled: u64,
     /// The draining thread.
     drainer: Option<u64>,
@@ -93,10 +99,10 @@ pub(crate) struct Dropped {
     pub(crate) count: u64,
 }
 
-/// One look for an item.
+/// One look for items.
 pub(crate) enum Next {
-    /// It has begun.
-    Item(Slot),
+    /// So many have been claimed, and the first of them has begun.
+    Items(u32),
     /// The list is being turned round: look again, without the lock in between.
     Busy,
     /// Nothing here: look into the pending word.
@@ -110,6 +116,7 @@ impl Ready {
             reversed: NIL,
             pushes: 0,
             begun: 0,
+            folded: 0,
             cancelled: 0,
             drainer: None,
             current: None,
@@ -128,9 +135,19 @@ impl Ready {
         self.pushes
     }
 
+    /// Successful pushes, as last noted.
+    pub(crate) const fn pushes(&self) -> u64 {
+        self.pushes
+    }
+
+    /// Items accepted and not begun.
+    pub(crate) const fn unbegun(&self) -> u64 {
+        self.pushes - self.begun
+    }
+
     /// Items accepted and not ended, the running one included.
     pub(crate) fn length(&self) -> u64 {
-        self.pushes - self.begun + u64::from(self.current.is_some())
+        self.unbegun() + u64::from(self.current.is_some())
     }
 
     /// Items whose callback has returned.
@@ -148,10 +165,13 @@ impl Ready {
         self.drainer = None;
     }
 
-    /// The item that the drainer was at has ended, and `word` is the pending word as it was when its callback returned.
-    pub(crate) fn end_current(&mut self, word: Word) {
+    /// The item that the drainer was at has ended. `word` is the pending word as it was when its callback returned, if
+    /// the drainer knew by then that it would come here.
+    pub(crate) fn end_current(&mut self, word: Option<Word>) {
         // The depth only grows while an item runs, so that its end is when to look. A cancel in between looked itself.
-        self.note_depth(word);
+        if let Some(word) = word {
+            self.note_depth(word);
+        }
         self.current = None;
         self.wake_satisfied();
     }
@@ -174,8 +194,67 @@ impl Ready {
         self.unreversed = word.newest();
     }
 
-    /// Begins the oldest item.
-    pub(crate) fn next<K, C>(&mut self, slots: &Slots<K, C>) -> Next {
+    /// Brings the counts up to what the claim has got to, which may be further a moment later.
+    pub(crate) fn catch_up(&mut self, claim: &Claim) {
+        self.fold(claim.progress());
+    }
+
+    fn fold(&mut self, progress: Progress) {
+        let begun = u64::from(progress.begun);
+        let more = begun - self.folded;
+        self.folded = begun;
+        self.begun += more;
+        // The claim's items begin one after the other.
+        if let Some(current) = &mut self.current {
+            *current += more;
+        }
+    }
+
+    /// Puts back what the drainer has claimed and not begun. From here on, as long as the lock is held, nothing begins,
+    /// and the counts are exact.
+    pub(crate) fn revoke(&mut self, claim: &Claim) {
+        let progress = claim.revoke();
+        self.fold(progress);
+        self.folded = 0;
+        if progress.begun < progress.granted
+            && let Some(slot) = claim.slot(progress.begun + 1)
+        {
+            // Its link, and those of the others, are as they were when they were claimed: they lead back here.
+            self.reversed = slot.index();
+        }
+    }
+
+    /// The drainer has come to the end of its claim, or was told that it is revoked.
+    pub(crate) fn settle(&mut self, claim: &Claim) -> Progress {
+        let progress = claim.settle();
+        debug_assert!(
+            progress.begun == progress.granted,
+            "all that was granted has begun"
+        );
+        self.fold(progress);
+        self.folded = 0;
+        progress
+    }
+
+    /// How many items may be claimed at once, so that the drainer comes back in time for whom it has to wake.
+    pub(crate) fn stride(&self) -> u32 {
+        let mut stride = CLAIM;
+        let mut at = self.waiters;
+        // SAFETY: frames on the list are alive.
+        while let Some(waiter) = unsafe { at.as_ref() } {
+            if let Until::Ended(item) = waiter.until
+                && let Some(left) = item.checked_sub(self.begun)
+                && left > 0
+            {
+                stride = u32::try_from(left).map_or(stride, |left| stride.min(left));
+            }
+            at = waiter.next;
+        }
+        stride
+    }
+
+    /// Begins the oldest item, and claims some that follow it: `most` in all at the most.
+    pub(crate) fn next<K, C>(&mut self, slots: &Slots<K, C>, claim: &Claim, most: u32) -> Next {
         let mut budget = CHUNK;
         while let Some(slot) = Slot::from_index(self.unreversed) {
             if budget == 0 {
@@ -188,13 +267,21 @@ impl Ready {
             link.store(self.reversed, Relaxed);
             self.reversed = slot.index();
         }
-        let Some(slot) = Slot::from_index(self.reversed) else {
+        let mut count = 0;
+        while count < most.min(CLAIM)
+            && let Some(slot) = Slot::from_index(self.reversed)
+        {
+            claim.note(count, slot);
+            self.reversed = slots.control(slot).link.load(Relaxed);
+            count += 1;
+        }
+        if count == 0 {
             return Next::Empty;
-        };
-        self.reversed = slots.control(slot).link.load(Relaxed);
+        }
         self.begun += 1;
         self.current = Some(self.begun);
-        Next::Item(slot)
+        claim.grant(count);
+        Next::Items(count)
     }
 
     /// Is anything here that has not begun?
@@ -202,15 +289,20 @@ impl Ready {
         self.unreversed == NIL && self.reversed == NIL
     }
 
-    /// Drops what has not begun, `word` having just been taken from the pending word. `None` when there is nothing.
-    /// `canceller` is put on the list, to be taken off by [`end_cancel`](Self::end_cancel).
+    /// Notes the depth as of now.
+    pub(crate) fn note_length(&mut self, word: Word) {
+        self.note(word);
+        self.high_water = self.high_water.max(self.length());
+    }
+
+    /// Drops what has not begun, `word` having just been taken from the pending word, and the claim revoked. `None` when
+    /// there is nothing. `canceller` is put on the list, to be taken off by [`end_cancel`](Self::end_cancel).
     ///
     /// # Safety
     /// `canceller` lives until it has been taken off.
     pub(crate) unsafe fn cancel(&mut self, word: Word, canceller: &mut Canceller) -> Option<Dropped> {
-        self.note(word);
-        self.high_water = self.high_water.max(self.length());
-        let count = self.pushes - self.begun;
+        self.note_length(word);
+        let count = self.unbegun();
         if count == 0 {
             return None;
         }

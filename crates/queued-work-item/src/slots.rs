@@ -164,16 +164,24 @@ impl<K, C: Default> Slots<K, C> {
 
     /// Takes a free slot, or grows by one if that was configured. IRQL `<= DISPATCH_LEVEL`.
     pub(crate) fn acquire(&self) -> Result<Slot, Refusal> {
-        match self.free.pop(|index| &self.control_at(index).link) {
-            Ok(index) => Ok(Slot(index)),
-            Err(PopError::Empty) if self.max > self.count => self.grow(),
-            Err(PopError::Empty) => Err(Refusal::Full),
+        match self.pop() {
+            Ok(slot) => Ok(slot),
+            Err(PopError::Empty) => self.grow(),
             Err(PopError::Closed) => Err(Refusal::Closed),
         }
     }
 
+    /// Takes a free slot of the slab.
+    pub(crate) fn pop(&self) -> Result<Slot, PopError> {
+        self.free.pop(|index| &self.control_at(index).link).map(Slot)
+    }
+
+    /// Takes a place for growth and its memory, if that was configured. IRQL `<= DISPATCH_LEVEL`.
     #[cold]
-    fn grow(&self) -> Result<Slot, Refusal> {
+    pub(crate) fn grow(&self) -> Result<Slot, Refusal> {
+        if self.max == self.count {
+            return Err(Refusal::Full);
+        }
         let slot = match self.spare.pop(|index| &self.control_at(index).link) {
             Ok(index) => Slot(index),
             Err(PopError::Empty) => return Err(Refusal::Full),
@@ -229,6 +237,39 @@ impl<K, C> Slots<K, C> {
         // SAFETY: the place is the caller's.
         unsafe { self.free_block(slot) };
         self.spare.push(slot.0, link)
+    }
+
+    /// Gives back slots of the slab together, in the state that [`release`](Self::release) asks for. How many of them the
+    /// caller has to report: all, when the slots have been closed, or none.
+    ///
+    /// # Safety
+    /// The caller owns the slots, and does not afterwards.
+    pub(crate) unsafe fn release_all(&self, slots: impl Iterator<Item = Slot>) -> u32 {
+        let mut count = 0;
+        let mut chain: Option<(Slot, &AtomicU32)> = None;
+        for slot in slots {
+            debug_assert!(self.is_of_slab(slot), "places for growth go home one by one");
+            let link = &self.control(slot).link;
+            let last = match chain {
+                None => link,
+                Some((first, last)) => {
+                    // Relaxed: published by the push.
+                    link.store(first.0, Ordering::Relaxed);
+                    last
+                }
+            };
+            chain = Some((slot, last));
+            count += 1;
+        }
+        match chain {
+            Some((first, last)) if self.free.push_chain(first.0, last) => count,
+            _ => 0,
+        }
+    }
+
+    /// Does it lie in the slab, rather than in a block of its own?
+    pub(crate) const fn is_of_slab(&self, slot: Slot) -> bool {
+        slot.0 < self.count
     }
 
     /// # Safety

@@ -32,6 +32,9 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
             let mut ready = self.ready.lock();
             // Under the lock, which the drainer holds when it takes: what is not here is in the list.
             let word = unlocked.unwrap_or_else(|| self.pending.0.take());
+            if !self.is(Broken::CancelForgetsClaim) {
+                ready.revoke(&self.claim.0);
+            }
             // SAFETY: the guard below takes the canceller off before this frame ends.
             match unsafe { ready.cancel(word, &mut canceller) } {
                 None => return 0,
@@ -72,7 +75,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
                 .link
                 .load(crate::kernel::atomic::Ordering::Relaxed);
             // SAFETY: taken off the lists under the lock, so this thread's; its successor has been read.
-            unsafe { self.end_item(slot, Outcome::Cancelled) };
+            unsafe { self.end_item(slot, Outcome::Cancelled, false) };
         }
     }
 
@@ -112,7 +115,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         Ok(cancelled)
     }
 
-    pub(super) fn wait_until(
+    pub(crate) fn wait_until(
         &self,
         until: impl FnOnce(&mut crate::ready::Ready) -> Until,
     ) -> Result<(), PossibleDeadlock> {
@@ -121,6 +124,9 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
             if ready.is_inside(current_thread_id()) {
                 return Err(PossibleDeadlock);
             }
+            // What may have ended meanwhile needs nobody to wake for it. What is claimed is not past an item that can be
+            // waited for from now on, so that the drainer comes back in time.
+            ready.catch_up(&self.claim.0);
             let mut waiter = QueueWaiter::new(event, until(&mut ready));
             // SAFETY: the frame is left after the event was set.
             let waits = unsafe { ready.wait(&mut waiter) };

@@ -1,12 +1,22 @@
 //! The drainer: one worker at a time, items in order, buffers home before anyone is told.
+//!
+//! | step | how | locked instructions |
+//! |---|---|---|
+//! | claim up to 16 items | under the ready list's lock; the first has begun | the lock's, and at times a take |
+//! | begin a further one | an addition to the [claim's](crate::claim) word, unless it has been revoked | 1 |
+//! | bring buffers home | one push for the claim; an item that somebody waits for brings its own, before it tells | the push's |
+//!
+//! [`run_share`](Core::run_share) is all of that, and knows nothing of work items: it is called by whoever is the
+//! drainer, and says how it came to its end. [`drain`](Core::drain) is what a start of the work item makes of it.
 
 use core::ptr::NonNull;
 
 use super::{Broken, Core};
+use crate::claim::Finished;
 use crate::kernel::current_thread_id;
 use crate::payload::Payload;
 use crate::pending::Word;
-use crate::ready::Next;
+use crate::ready::{Next, Ready};
 use crate::slots::Slot;
 use crate::waiter::Waiter;
 use crate::{Completion, Context, Item, NtStatus, Outcome, Passive};
@@ -14,15 +24,32 @@ use crate::{Completion, Context, Item, NtStatus, Outcome, Passive};
 /// Items that one start runs before it gives its system thread back to others.
 const SHARE: u32 = 256;
 
-/// What the drainer does next.
-enum Step {
-    Run(Slot),
-    /// The share is used up, and the state is SCHEDULED again.
-    Yield,
-    /// The queue is stopped. The state stays RUNNING, and whoever starts the queue has the activation's share.
+/// How a drainer's share of the work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// It is used up, and the state is SCHEDULED again: the next drainer's start is to be brought about. One owner has been
+    /// added, for the time until then.
+    Yielded,
+    /// The queue is stopped. The state stays RUNNING, and whoever starts the queue has the activation's share of the
+    /// ownership.
     Parked,
     /// The state is IDLE: another drainer may be at work already.
     Idle,
+}
+
+/// What the drainer does next.
+enum Step {
+    /// Items claimed, from position 0 on.
+    Run(u32),
+    End(Share),
+}
+
+/// The last item of a claim that the drainer ran.
+struct Ended {
+    /// The pending word when its callback returned, if it was known to be the last by then.
+    word: Option<Word>,
+    /// Its buffer, if it has not gone home and is not marked in the claim.
+    finished: Finished,
 }
 
 impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, K, C, VARIANT> {
@@ -32,25 +59,15 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
     /// This thread has claimed the drain, and with it owns the activation's share, which it gives up here.
     pub(super) unsafe fn drain(this: NonNull<Self>, passive: &mut Passive) {
         loop {
-            // SAFETY: the activation is an owner.
-            let core = unsafe { this.as_ref() };
-            let mut left = SHARE;
-            let mut ended = None;
-            let step = loop {
-                match core.step(ended.take(), left) {
-                    Step::Run(slot) => {
-                        left -= 1;
-                        // SAFETY: the step made this drainer the slot's owner.
-                        ended = Some(unsafe { Self::run_item(this, slot, passive) });
-                    }
-                    step => break step,
-                }
-            };
-            if matches!(step, Step::Parked) {
+            // SAFETY: this thread is the drainer, by the caller's promise or the claim below.
+            let share = unsafe { Self::run_share(this, passive) };
+            if share == Share::Parked {
                 // Another thread may be ending the queue already; the start that this is keeps the memory.
                 return;
             }
-            if matches!(step, Step::Yield) {
+            if share == Share::Yielded {
+                // SAFETY: the share that was taken for the yield.
+                let core = unsafe { this.as_ref() };
                 let scheduled = core.work_item.schedule();
                 // A start that cannot be scheduled (the parent is being deleted) is made up for here, unless a late one
                 // has taken the drain over.
@@ -60,21 +77,72 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
                 }
             }
             // SAFETY: this drainer's share: the activation's, or the one that it took for the yield. It is given up
-            // once, and `core` is not used after it.
+            // once.
             unsafe { Self::release_owner(this, true) };
             return;
         }
     }
 
-    /// Settles the last item and begins the next.
-    fn step(&self, ended: Option<Word>, left: u32) -> Step {
+    /// Runs items as the drainer, and stops being it.
+    ///
+    /// # Safety
+    /// This thread is the drainer: its exchange made the pending word RUNNING. It has the activation's share of the
+    /// ownership, and keeps it unless the queue is parked.
+    pub(super) unsafe fn run_share(this: NonNull<Self>, passive: &mut Passive) -> Share {
+        // SAFETY: the activation is an owner.
+        let core = unsafe { this.as_ref() };
+        let claim = &core.claim.0;
+        let mut left = SHARE;
+        let mut ended = None;
+        loop {
+            let count = match core.step(ended.take(), left) {
+                Step::Run(count) => count,
+                Step::End(share) => return share,
+            };
+            let mut position = 0;
+            while let Some(slot) = claim.slot(position) {
+                // SAFETY: the item has begun, so that the drainer owns its slot.
+                let status = unsafe { Self::call(this, slot, passive) };
+                left -= 1;
+                let is_last = position + 1 == count;
+                // Before the buffer goes home, or the depth could exceed the number of buffers.
+                let word = is_last.then(|| core.pending.0.load());
+                // SAFETY: as above; the slot is given up, or finished and left to the claim.
+                let waits = unsafe { core.end_item(slot, Outcome::Ran(status), true) };
+                let finished = if waits {
+                    Finished::at(position)
+                } else {
+                    Finished::NONE
+                };
+                if is_last {
+                    ended = Some(Ended { word, finished });
+                    break;
+                }
+                if !claim.begin(finished) {
+                    // Revoked. The buffer is marked all the same.
+                    ended = Some(Ended {
+                        word,
+                        finished: Finished::NONE,
+                    });
+                    break;
+                }
+                position += 1;
+            }
+        }
+    }
+
+    /// Settles the last claim and makes the next.
+    fn step(&self, ended: Option<Ended>, left: u32) -> Step {
         let unlocked = self
             .is(Broken::LooksForStopEarly)
             .then(|| self.ready.lock().is_stopped());
         let mut ready = self.ready.lock();
         ready.begin_drain(current_thread_id());
-        if let Some(word) = ended {
-            ready.end_current(word);
+        if let Some(ended) = ended {
+            let progress = ready.settle(&self.claim.0);
+            // SAFETY: the drainer's: settled, or never marked.
+            unsafe { self.bring_home(&mut ready, progress.finished.with(ended.finished)) };
+            ready.end_current(ended.word);
         }
         loop {
             // Under the lock that stop takes: when it has returned, nothing begins.
@@ -85,7 +153,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
                     ready = self.ready.lock();
                 }
                 ready.park();
-                return Step::Parked;
+                return Step::End(Share::Parked);
             }
             if left == 0 && !ready.is_empty() {
                 ready.end_drain();
@@ -94,10 +162,15 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
                 self.add_owner();
                 // Under the lock: the next drainer's first act is to take it.
                 self.pending.0.yield_drain();
-                return Step::Yield;
+                return Step::End(Share::Yielded);
             }
-            match ready.next(&self.slots) {
-                Next::Item(slot) => return Step::Run(slot),
+            let most = if self.is(Broken::ClaimsPastFlush) {
+                left
+            } else {
+                left.min(ready.stride())
+            };
+            match ready.next(&self.slots, &self.claim.0, most) {
+                Next::Items(count) => return Step::Run(count),
                 Next::Busy => {
                     drop(ready);
                     ready = self.ready.lock();
@@ -108,49 +181,64 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
                         ready.refill(word);
                     } else if self.pending.0.go_idle(word) {
                         ready.end_drain();
-                        return Step::Idle;
+                        return Step::End(Share::Idle);
                     }
                 }
             }
         }
     }
 
-    /// Runs one item to its end. The pending word as it was when the callback returned.
+    /// Brings finished buffers of the claim home. Under the ready list's lock, so that a producer that looks for one there
+    /// finds it finished or finds it home.
+    ///
+    /// # Safety
+    /// They are the caller's, who has taken them out of the claim.
+    pub(super) unsafe fn bring_home(&self, ready: &mut Ready, mut finished: Finished) {
+        if finished.is_none() {
+            return;
+        }
+        let slots = core::iter::from_fn(|| {
+            let position = finished.take_one()?;
+            self.claim.0.slot(position)
+        });
+        // SAFETY: the caller's, finished, and of the slab.
+        let late = unsafe { self.slots.release_all(slots) };
+        if late > 0 {
+            ready.came_home(late);
+        }
+    }
+
+    /// Runs the callback on one item. The status that it left.
     ///
     /// # Safety
     /// The caller is the drainer and owns the slot.
-    unsafe fn run_item(this: NonNull<Self>, slot: Slot, passive: &mut Passive) -> Word {
+    unsafe fn call(this: NonNull<Self>, slot: Slot, passive: &mut Passive) -> NtStatus {
         // SAFETY: the drainer's activation is an owner.
         let core = unsafe { this.as_ref() };
         // SAFETY: the slot is the caller's.
         let length = unsafe { core.length_of(slot) };
         let place = core.slots.payload(slot).as_ptr();
-        let status = {
-            // SAFETY: the slot holds a payload, pushed by its producer, and is the caller's alone.
-            let payload = unsafe { T::view(place, length) };
-            // SAFETY: the head is valid and the caller's alone.
-            let context = unsafe { &mut (*core.slots.head(slot).as_ptr()).context };
-            let mut item = Item {
-                payload,
-                context,
-                status: NtStatus::SUCCESS,
-            };
-            // SAFETY: the caller is the drainer.
-            unsafe { (core.invoke)(this, &mut item, passive) };
-            item.status
+        // SAFETY: the slot holds a payload, pushed by its producer, and is the caller's alone.
+        let payload = unsafe { T::view(place, length) };
+        // SAFETY: the head is valid and the caller's alone.
+        let context = unsafe { &mut (*core.slots.head(slot).as_ptr()).context };
+        let mut item = Item {
+            payload,
+            context,
+            status: NtStatus::SUCCESS,
         };
-        let word = core.pending.0.load();
-        // SAFETY: the slot is the caller's, and is given up.
-        unsafe { core.end_item(slot, Outcome::Ran(status)) };
-        word
+        // SAFETY: the caller is the drainer.
+        unsafe { (core.invoke)(this, &mut item, passive) };
+        item.status
     }
 
     /// Ends an item that ran or was dropped: the client's cleanup run, payload and context cleared, the buffer
-    /// home, then whoever waits told.
+    /// home, then whoever waits told. With `may_keep`, `true` says that nobody waits, and that the buffer has been left to
+    /// the caller: finished, a slot of the slab, and not home.
     ///
     /// # Safety
-    /// The caller owns the slot and gives it up.
-    pub(super) unsafe fn end_item(&self, slot: Slot, outcome: Outcome) {
+    /// The caller owns the slot and gives it up, but for that case.
+    pub(super) unsafe fn end_item(&self, slot: Slot, outcome: Outcome, may_keep: bool) -> bool {
         // SAFETY: the slot is the caller's.
         let length = unsafe { self.length_of(slot) };
         // Before the buffer goes home: the next owner will put its own here.
@@ -171,6 +259,9 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
             // SAFETY: the slot is the caller's, and the callback's reference is gone.
             unsafe { self.slots.reset_context(slot) };
         }
+        if may_keep && waiter.is_none() && completion.is_none() && self.slots.is_of_slab(slot) {
+            return true;
+        }
         // SAFETY: the slot is given up.
         let late = unsafe { self.slots.release(slot) };
         if late {
@@ -183,5 +274,6 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         if let Some(completion) = completion {
             completion.complete(outcome);
         }
+        false
     }
 }

@@ -20,10 +20,11 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
+use crate::claim::Claim;
 use crate::cleanup::Cleanup;
 use crate::kernel::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::kernel::cell::UnsafeCell;
-use crate::kernel::{Block, Parent, SpinLock, Target, WorkItem};
+use crate::kernel::{Block, Parent, SpinLock, SpinLockGuard, Target, WorkItem};
 use crate::payload::Payload;
 use crate::pending::Pending;
 use crate::ready::Ready;
@@ -58,6 +59,14 @@ pub(crate) enum Broken {
     FlushReadsUnlocked = 3,
     /// The drainer looks whether the queue is stopped, and then takes the lock to begin an item.
     LooksForStopEarly = 4,
+    /// Cancel leaves the drainer what it has claimed, and counts it as dropped.
+    CancelForgetsClaim = 5,
+    /// A stop leaves the drainer what it has claimed.
+    StopForgetsClaim = 6,
+    /// The drainer claims more than some flush waits for, and comes back to wake it only after that.
+    ClaimsPastFlush = 7,
+    /// A producer that finds no free buffer says so, whatever the drainer has finished and not brought home.
+    FullUnasked = 8,
 }
 
 /// A queue without its callback's type.
@@ -67,6 +76,8 @@ pub(crate) enum Broken {
 /// - `slots`, `cleanup` and the callback are valid while there are owners, and nobody but an owner touches them.
 pub(crate) struct Core<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8 = 0> {
     pub(crate) pending: OwnLine<Pending>,
+    /// The drainer's; the others go to it under the ready list's lock.
+    pub(crate) claim: OwnLine<Claim>,
     pub(crate) ready: SpinLock<Ready>,
     pub(crate) refused: Refused,
     owners: AtomicUsize,
@@ -112,6 +123,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         let this = whole.cast::<Self>();
         let core = Self {
             pending: OwnLine(Pending::new()),
+            claim: OwnLine(Claim::new()),
             ready: SpinLock::new(Ready::new()),
             refused: Refused::default(),
             owners: AtomicUsize::new(1),
@@ -158,6 +170,14 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
     )]
     const fn is(&self, broken: Broken) -> bool {
         VARIANT == broken as u8
+    }
+
+    /// The ready list, locked, with its counts as of now. An item that runs may end, and the next begin, meanwhile.
+    pub(crate) fn look(&self) -> SpinLockGuard<'_, Ready> {
+        let mut ready = self.ready.lock();
+        ready.catch_up(&self.claim.0);
+        ready.note(self.pending.0.load());
+        ready
     }
 
     /// One owner more, for an activation.

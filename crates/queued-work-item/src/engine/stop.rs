@@ -1,28 +1,35 @@
 //! Pausing between items, and going on.
 //!
-//! A stop is a word under the ready list's lock, which the drainer takes before each item anyhow: it costs producers
-//! nothing and the drainer no instruction that locks. A drainer that finds the queue stopped *parks*: it returns its
+//! A stop is a word under the ready list's lock, which the drainer takes before it claims items; what it has claimed is
+//! revoked. So it costs producers nothing and the drainer no instruction that locks. A drainer that finds the queue stopped *parks*: it returns its
 //! system thread, leaves the state RUNNING, so that pushes go on joining, and leaves its activation, with its share of
 //! the ownership, to whoever starts the queue. That is the same hand-over as a yield, with a pause in it.
 
-use super::Core;
+use super::{Broken, Core};
 use crate::kernel::{Irql, check_irql};
 use crate::payload::Payload;
-use crate::ready::Until;
+use crate::ready::{Ready, Until};
 use crate::{Completion, Context, PossibleDeadlock};
 
 impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, K, C, VARIANT> {
     /// No item begins after this, until a start or a close.
     pub(crate) fn stop(&self) {
         check_irql(Irql::DISPATCH, "QueuedWorkItem::stop");
-        self.ready.lock().stop();
+        self.stop_locked(&mut self.ready.lock());
+    }
+
+    fn stop_locked(&self, ready: &mut Ready) {
+        if !self.is(Broken::StopForgetsClaim) {
+            ready.revoke(&self.claim.0);
+        }
+        ready.stop();
     }
 
     /// As [`stop`](Self::stop), and waits for the item that runs.
     pub(crate) fn stop_and_wait(&self) -> Result<(), PossibleDeadlock> {
         check_irql(Irql::PASSIVE, "QueuedWorkItem::stop_and_wait");
         self.wait_until(|ready| {
-            ready.stop();
+            self.stop_locked(ready);
             Until::Paused
         })
     }

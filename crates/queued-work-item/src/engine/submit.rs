@@ -1,7 +1,8 @@
 //! The producer's half: take a buffer, fill it, push it, schedule if nobody drains. Two locked instructions when
 //! somebody does.
 
-use super::Core;
+use super::{Broken, Core};
+use crate::free::PopError;
 use crate::kernel::atomic::Ordering;
 use crate::kernel::{Irql, check_irql, current_thread_id, with_stack_event};
 use crate::payload::Payload;
@@ -31,7 +32,22 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         if self.pending.0.load().is_closing() {
             return Err(self.refuse(EnqueueErrorKind::Closing));
         }
-        self.slots.acquire().map_err(|refusal| {
+        match self.slots.pop() {
+            Ok(slot) => Ok(slot),
+            Err(PopError::Empty) => self.acquire_finished(),
+            Err(PopError::Closed) => Err(self.refuse(EnqueueErrorKind::Closing)),
+        }
+    }
+
+    /// Takes a buffer that the drainer has finished and not brought home, or one more if the queue may grow.
+    #[cold]
+    fn acquire_finished(&self) -> Result<Slot, EnqueueErrorKind> {
+        if !self.is(Broken::FullUnasked)
+            && let Some(slot) = self.take_finished()?
+        {
+            return Ok(slot);
+        }
+        self.slots.grow().map_err(|refusal| {
             self.refuse(match refusal {
                 Refusal::Full => EnqueueErrorKind::Full,
                 Refusal::Closed => EnqueueErrorKind::Closing,
@@ -41,6 +57,26 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
                 }
             })
         })
+    }
+
+    /// Takes a finished buffer, and brings the others home. `None`: at one moment every buffer of the slab was in use.
+    fn take_finished(&self) -> Result<Option<Slot>, EnqueueErrorKind> {
+        let claim = &self.claim.0;
+        let mut ready = self.look();
+        ready.note_length(self.pending.0.load());
+        // The drainer brings buffers home under this lock: none is on its way. And what it has finished is not taken
+        // meanwhile: if there is nothing below, there was nothing when the stack was found empty.
+        match self.slots.pop() {
+            Ok(slot) => return Ok(Some(slot)),
+            Err(PopError::Empty) => {}
+            Err(PopError::Closed) => return Err(self.refuse(EnqueueErrorKind::Closing)),
+        }
+        let mut finished = claim.progress().finished;
+        claim.take_finished(finished);
+        let taken = finished.take_one().and_then(|position| claim.slot(position));
+        // SAFETY: taken out under the lock.
+        unsafe { self.bring_home(&mut ready, finished) };
+        Ok(taken)
     }
 
     /// Pushes a filled buffer.

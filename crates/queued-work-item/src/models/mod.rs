@@ -6,6 +6,8 @@
 
 extern crate std;
 
+mod claim;
+mod drain;
 mod free;
 mod pending;
 mod queue;

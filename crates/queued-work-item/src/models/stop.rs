@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::explore;
 use crate::engine::{Broken, Core};
 use crate::kernel::{Parent, set_starts};
-use crate::{Config, NoCompletion, Passive};
+use crate::{Config, Item, NoCompletion, Passive};
 
 /// A queue's handle, as `QueuedWorkItem` is one, with a variant. It counts its runs.
-struct Handle<const VARIANT: u8> {
-    core: NonNull<Core<u32, NoCompletion, (), VARIANT>>,
+pub(super) struct Handle<const VARIANT: u8> {
+    pub(super) core: NonNull<Core<u32, NoCompletion, (), VARIANT>>,
     runs: Arc<AtomicU32>,
 }
 
@@ -24,7 +24,12 @@ unsafe impl<const VARIANT: u8> Send for Handle<VARIANT> {}
 unsafe impl<const VARIANT: u8> Sync for Handle<VARIANT> {}
 
 impl<const VARIANT: u8> Handle<VARIANT> {
-    fn new(buffers: u32) -> Arc<Self> {
+    pub(super) fn new(buffers: u32) -> Arc<Self> {
+        Self::with(buffers, |_| ())
+    }
+
+    /// With what its callback does with each payload, besides counting.
+    pub(super) fn with(buffers: u32, mut callback: impl FnMut(u32) + Send + 'static) -> Arc<Self> {
         set_starts(1);
         // SAFETY: the models do not look at IRQL.
         let passive = &mut unsafe { Passive::assume() };
@@ -37,12 +42,13 @@ impl<const VARIANT: u8> Handle<VARIANT> {
             &Parent::default(),
             &Config::new(buffers),
             None,
-            move |_, _| {
+            move |item: &mut Item<'_, u32>, _: &mut Passive| {
                 // Fails the model if two callbacks overlap, or if one does not see what the last one left.
                 running.with_mut(|running| {
                     // SAFETY: the callback's own; the cell checks it.
                     unsafe { *running += 1 };
                 });
+                callback(*item.payload());
                 count.fetch_add(1, Ordering::SeqCst);
             },
         );
@@ -52,17 +58,17 @@ impl<const VARIANT: u8> Handle<VARIANT> {
         })
     }
 
-    fn core(&self) -> &Core<u32, NoCompletion, (), VARIANT> {
+    pub(super) fn core(&self) -> &Core<u32, NoCompletion, (), VARIANT> {
         // SAFETY: the handle is an owner.
         unsafe { self.core.as_ref() }
     }
 
-    fn enqueue(&self) {
+    pub(super) fn enqueue(&self) {
         let submitted = self.core().submit_value(0, None, core::ptr::null_mut());
         assert!(submitted.is_ok(), "a buffer is free");
     }
 
-    fn runs(&self) -> u32 {
+    pub(super) fn runs(&self) -> u32 {
         self.runs.load(Ordering::SeqCst)
     }
 }
