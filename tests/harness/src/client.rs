@@ -2,12 +2,14 @@
 
 use std::{
     marker::PhantomData,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use queued_work_item_ioctl::{
-    self as ioctl, CONTRACT_VERSION, Close, CloseReply, Configure, Enqueue, Header, LogEntry, LogReply,
-    ReadLog, StatisticsReply, Stress, StressReply, VersionReply, WaitReply,
+    self as ioctl, Batch, BatchItem, BatchReply, Benchmark, BenchmarkReply, CONTRACT_VERSION, CancelReply,
+    Close, CloseReply, Configure, Enqueue, Header, LogEntry, LogReply, ReadLog, StatisticsReply, Stress,
+    StressReply, VersionReply, WaitReply,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -31,9 +33,10 @@ pub enum CloseMode {
     Cancel,
 }
 
-/// A handle of the driver, speaking to one instance.
+/// A handle of the driver, speaking to one instance. Clones share the handle, which is closed with the last of them.
+#[derive(Clone)]
 pub struct Client {
-    device: Box<dyn Device>,
+    device: Arc<dyn Device>,
     instance: u32,
     timeout: Duration,
 }
@@ -45,7 +48,7 @@ impl Client {
     /// Those of [`Transport::open`]; [`Error::Contract`].
     pub fn open(transport: &dyn Transport, access: Access, timeout: Duration) -> Result<Self, Error> {
         let client = Self {
-            device: transport.open(access)?,
+            device: transport.open(access)?.into(),
             instance: 0,
             timeout,
         };
@@ -57,6 +60,27 @@ impl Client {
                 driver: version.contract,
             })
         }
+    }
+
+    /// The same handle, speaking to another instance.
+    #[must_use]
+    pub fn at(&self, instance: u32) -> Self {
+        Self {
+            instance,
+            ..self.clone()
+        }
+    }
+
+    /// The instance that it speaks to.
+    #[must_use]
+    pub const fn instance(&self) -> u32 {
+        self.instance
+    }
+
+    /// An item for this instance.
+    #[must_use]
+    pub const fn item(&self, tag: u64) -> Enqueue {
+        Enqueue::new(self.instance, tag)
     }
 
     /// The header of this handle's inputs.
@@ -96,8 +120,15 @@ impl Client {
     /// # Errors
     /// As [`Client::version`].
     pub fn configure(&self, buffer_count: u32, buffer_size: u32) -> Result<(), Error> {
-        let input = Configure::new(0, buffer_count, buffer_size);
-        self.run(ioctl::CONFIGURE, input.as_bytes())
+        self.configure_as(&Configure::new(self.instance, buffer_count, buffer_size))
+    }
+
+    /// `CONFIGURE`, every field of it.
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn configure_as(&self, configure: &Configure) -> Result<(), Error> {
+        self.run(ioctl::CONFIGURE, configure.as_bytes())
     }
 
     /// `ENQUEUE`
@@ -122,6 +153,69 @@ impl Client {
     /// What kept the request from being sent.
     pub fn begin_wait(&self, item: &Enqueue, payload: &[u8]) -> Result<Pending<WaitReply>, Error> {
         self.begin(ioctl::ENQUEUE_AND_WAIT, &[item.as_bytes(), payload].concat())
+    }
+
+    /// `ENQUEUE_BATCH`: what an [`Client::enqueue`] of each item would be told.
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn enqueue_batch(&self, items: &[(Enqueue, &[u8])]) -> Result<Vec<NtStatus>, Error> {
+        let verb = name(ioctl::ENQUEUE_BATCH);
+        let input = self.batch(items);
+        let room = size_of::<BatchReply>() + items.len() * size_of::<u32>();
+        let output = self.complete(ioctl::ENQUEUE_BATCH, &input, room)?.output;
+        let bad = Error::BadReply {
+            verb,
+            expected: room,
+            got: output.len(),
+        };
+        let Ok((reply, rest)) = BatchReply::read_from_prefix(&output) else {
+            return Err(bad);
+        };
+        let statuses: Vec<_> = rest
+            .chunks_exact(size_of::<u32>())
+            .filter_map(|bytes| u32::read_from_bytes(bytes).ok())
+            .map(NtStatus)
+            .collect();
+        let accepted = statuses
+            .iter()
+            .filter(|status| **status == NtStatus::SUCCESS)
+            .count();
+        if output.len() != room || reply.count as usize != items.len() || reply.accepted as usize != accepted
+        {
+            return Err(bad);
+        }
+        Ok(statuses)
+    }
+
+    /// The input of an [`Client::enqueue_batch`].
+    #[must_use]
+    pub fn batch(&self, items: &[(Enqueue, &[u8])]) -> Vec<u8> {
+        let fits = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let head = Batch {
+            header: self.header(),
+            count: fits(items.len()),
+            reserved: 0,
+        };
+        let mut input = head.as_bytes().to_vec();
+        for (item, payload) in items {
+            let length = fits(size_of::<Enqueue>() + payload.len());
+            input.extend_from_slice(BatchItem { length }.as_bytes());
+            input.extend_from_slice(item.as_bytes());
+            input.extend_from_slice(payload);
+        }
+        input
+    }
+
+    /// `CANCEL`: how many items it dropped.
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn cancel(&self) -> Result<u64, Error> {
+        let reply: CancelReply = self
+            .begin(ioctl::CANCEL, self.header().as_bytes())?
+            .wait(self.timeout)?;
+        Ok(reply.cancelled)
     }
 
     /// `FLUSH`
@@ -197,6 +291,27 @@ impl Client {
         self.begin(ioctl::STRESS, load.as_bytes())
     }
 
+    /// `STRESS_PROGRESS`
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub fn stress_progress(&self) -> Result<StressReply, Error> {
+        self.begin(ioctl::STRESS_PROGRESS, self.header().as_bytes())?
+            .wait(self.timeout)
+    }
+
+    /// `BENCHMARK`, not waited for yet.
+    ///
+    /// # Errors
+    /// What kept the request from being sent.
+    pub fn begin_benchmark(&self, samples: u32) -> Result<Pending<BenchmarkReply>, Error> {
+        let input = Benchmark {
+            samples,
+            ..Benchmark::new()
+        };
+        self.begin(ioctl::BENCHMARK, input.as_bytes())
+    }
+
     /// `READ_LOG`: the entries from `from` on, as many as one request carries.
     ///
     /// # Errors
@@ -268,7 +383,15 @@ impl Client {
         wait(&mut *self.device.submit(code, input, output)?, code, self.timeout)
     }
 
-    /// Any bytes under any code, not waited for yet.
+    /// Any bytes under any code, on its way.
+    ///
+    /// # Errors
+    /// What kept the request from being sent.
+    pub fn submit(&self, code: u32, input: &[u8], output: usize) -> Result<Box<dyn Request>, Error> {
+        self.device.submit(code, input, output)
+    }
+
+    /// A verb with these bytes of input, not waited for yet.
     ///
     /// # Errors
     /// What kept the request from being sent.
@@ -328,6 +451,14 @@ impl<R: FromBytes + Immutable + KnownLayout> Pending<R> {
     /// What kept it from being waited for.
     pub fn is_pending_after(&mut self, timeout: Duration) -> Result<bool, Error> {
         Ok(self.request.wait(timeout)?.is_none())
+    }
+
+    /// Waits for its end within `timeout`, and says whether it came to one; what the driver answered is lost.
+    ///
+    /// # Errors
+    /// What kept it from being waited for.
+    pub fn status(&mut self, timeout: Duration) -> Result<Option<NtStatus>, Error> {
+        Ok(self.request.wait(timeout)?.map(|completion| completion.status))
     }
 
     /// Asks for the cancellation of the request; its completion is still to be waited for.

@@ -36,6 +36,35 @@ pub trait Transport: Sync {
     /// # Errors
     /// What the system said.
     fn restore(&self) -> Result<(), Error>;
+
+    /// Unloads the driver, whose device was removed: it has to account for what it took. Nothing where the device is all
+    /// that there is to unload.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn unload(&self) -> Result<(), Error>;
+
+    /// One more device of the same driver, which goes when the result is dropped.
+    ///
+    /// # Errors
+    /// [`Error::NotSupported`] where that cannot be done, with the reason; what the system said.
+    fn second(&self) -> Result<Box<dyn Transport + '_>, Error>;
+
+    /// Another process, which [loads](crate::load) the driver from now on until it is killed. It is under way when this
+    /// returns.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn process(&self) -> Result<Box<dyn Process + '_>, Error>;
+}
+
+/// A process under way.
+pub trait Process {
+    /// Ends it as a task manager does: none of its code runs any more, and the system closes its handles.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn kill(self: Box<Self>) -> Result<(), Error>;
 }
 
 /// An open handle. Dropping it closes it, also under requests that are pending: they live on and complete as the driver

@@ -15,7 +15,9 @@
 pub mod client;
 pub mod device;
 pub mod error;
+pub mod fuzz;
 pub mod ledger;
+pub mod load;
 pub mod payload;
 pub mod runner;
 pub mod scenarios;

@@ -7,6 +7,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    #[cfg(windows)]
+    if let Some(code) = queued_work_item_harness::windows::process::role() {
+        return code;
+    }
     let arguments = cli::Arguments::parse();
     match cli::run(&arguments) {
         Ok(code) => code,

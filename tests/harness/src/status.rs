@@ -32,6 +32,12 @@ impl NtStatus {
     pub const INVALID_PARAMETER: Self = Self(ioctl::STATUS_INVALID_PARAMETER);
     /// `STATUS_INVALID_DEVICE_REQUEST`
     pub const INVALID_DEVICE_REQUEST: Self = Self(ioctl::STATUS_INVALID_DEVICE_REQUEST);
+    /// `STATUS_TIMEOUT`
+    pub const TIMEOUT: Self = Self(ioctl::STATUS_TIMEOUT);
+    /// `STATUS_QUOTA_EXCEEDED`
+    pub const QUOTA_EXCEEDED: Self = Self(ioctl::STATUS_QUOTA_EXCEEDED);
+    /// `STATUS_NOT_SUPPORTED`
+    pub const NOT_SUPPORTED: Self = Self(ioctl::STATUS_NOT_SUPPORTED);
     /// `STATUS_REVISION_MISMATCH`
     pub const REVISION_MISMATCH: Self = Self(ioctl::STATUS_REVISION_MISMATCH);
     /// `STATUS_ACCESS_DENIED`: the I/O manager's, for a handle without the access that the code asks for.
@@ -59,7 +65,6 @@ impl NtStatus {
                 0xC000_0128 => Some("STATUS_FILE_CLOSED"),
                 0xC000_02B6 => Some("STATUS_DEVICE_REMOVED"),
                 0xC000_009D => Some("STATUS_DEVICE_NOT_CONNECTED"),
-                0xC000_00BB => Some("STATUS_NOT_SUPPORTED"),
                 _ => None,
             },
         }

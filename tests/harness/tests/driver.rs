@@ -3,11 +3,11 @@
 //! `cargo test --test driver` on Windows, or under Wine through cargo's runner. A driver that is not installed fails
 //! every test: nothing was shown. Elsewhere the list is empty, and says so; `--test host` runs the scenarios there.
 //!
-//! `QWI_INF` names the driver's INF, with which the device comes back after a surprise removal; without it that one
-//! scenario is ignored. `QWI_TIMEOUT` bounds each wait, in seconds.
+//! `QWI_INF` names the driver's INF, with which devices are added and come back after a surprise removal; without it those
+//! scenarios are ignored. `QWI_LONG` asks for those that take minutes. `QWI_TIMEOUT` bounds each wait, in seconds.
 
 #[cfg(windows)]
-fn main() {
+fn main() -> std::process::ExitCode {
     use std::{env, sync::Arc, time::Duration};
 
     use libtest_mimic::{Arguments, Trial};
@@ -15,9 +15,13 @@ fn main() {
         DRIVER,
         client::DEFAULT_TIMEOUT,
         runner::{self, Outcome},
-        scenarios::{ALL, Options},
-        windows::Installed,
+        scenarios::{ALL, Need, Options},
+        windows::{Installed, process},
     };
+
+    if let Some(code) = process::role() {
+        return code;
+    }
 
     let mut arguments = Arguments::from_args();
     // There is one driver, with one instance.
@@ -32,12 +36,13 @@ fn main() {
     };
     let inf = env::var_os("QWI_INF");
     let removable = inf.is_some();
+    let long = env::var_os("QWI_LONG").is_some();
     let installed = Arc::new(Installed::new(&DRIVER, inf.map(Into::into), timeout));
     let trials = ALL
         .iter()
         .map(|scenario| {
             let installed = Arc::clone(&installed);
-            let needs_inf = scenario.id.contains("surprise_removal");
+            let ignored = scenario.needs(Need::Inf) && !removable || scenario.needs(Need::Time) && !long;
             Trial::test(scenario.id, move || {
                 match runner::run(&*installed, options, scenario).outcome {
                     Outcome::Passed => Ok(()),
@@ -45,10 +50,10 @@ fn main() {
                     Outcome::Failed { step, why } => Err(format!("at: {step}\n{why}").into()),
                 }
             })
-            .with_ignored_flag(needs_inf && !removable)
+            .with_ignored_flag(ignored)
         })
         .collect();
-    libtest_mimic::run(&arguments, trials).exit();
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 #[cfg(not(windows))]

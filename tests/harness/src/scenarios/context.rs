@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use queued_work_item_ioctl::StatisticsReply;
+use queued_work_item_ioctl::{StatisticsReply, limits};
 
 use super::check_eq;
 use crate::{
@@ -130,6 +130,17 @@ impl<'a> Context<'a> {
         Ok(client)
     }
 
+    /// A handle, and none of the contract's instances.
+    pub(super) fn without_any_instance(&self) -> Result<Client, Error> {
+        let client = self.without_instance()?;
+        for id in 1..limits::INSTANCES {
+            let other = client.at(id);
+            unless_absent(other.release())?;
+            unless_absent(other.close(CloseMode::Cancel).map(drop))?;
+        }
+        Ok(client)
+    }
+
     /// A handle, and a new instance.
     pub(super) fn configured(&self, buffer_count: u32, buffer_size: u32) -> Result<Client, Error> {
         let client = self.without_instance()?;
@@ -191,6 +202,11 @@ impl<'a> Context<'a> {
 pub(super) fn invariants(counters: &StatisticsReply) -> Result<(), Failure> {
     check_eq!(counters.overlaps, 0, "callbacks that found another one running");
     check_eq!(counters.above_passive, 0, "callbacks above PASSIVE_LEVEL");
+    check_eq!(
+        counters.stale_contexts,
+        0,
+        "contexts that showed what an earlier run left"
+    );
     Ok(())
 }
 

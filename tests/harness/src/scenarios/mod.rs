@@ -3,16 +3,26 @@
 //! A scenario leaves nothing behind and assumes nothing: it begins by closing whatever instance an earlier, failed one
 //! left open. It returns what is wrong instead of panicking, so that a runner of any kind can report it.
 
+mod again;
+mod batch;
+mod bounded;
+mod cancel;
 mod close;
 mod context;
+mod exact;
 mod full;
+pub mod fuzz;
 mod handles;
 mod hostile;
+mod instances;
+mod kill;
 pub mod main_run;
 mod order;
 mod removal;
-mod stress;
+mod shape;
+pub mod stress;
 mod waiting;
+mod whole;
 
 pub use context::{Context, Failure, Options, Step};
 
@@ -48,16 +58,36 @@ pub struct Scenario {
     pub id: &'static str,
     /// What it does and what must come of it.
     pub title: &'static str,
+    /// What it needs beyond a driver.
+    pub needs: &'static [Need],
     /// Runs it.
     pub run: fn(&Context<'_>) -> Result<(), Failure>,
 }
 
+impl Scenario {
+    /// Whether it needs that.
+    #[must_use]
+    pub fn needs(&self, need: Need) -> bool {
+        self.needs.contains(&need)
+    }
+}
+
+/// What a scenario may need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The driver's INF: it removes or adds devices.
+    Inf,
+    /// Minutes.
+    Time,
+}
+
 macro_rules! scenarios {
-    ($($module:ident :: $name:ident, $title:literal;)*) => {
+    ($($module:ident :: $name:ident $([$($need:ident),*])?, $title:literal;)*) => {
         /// Every scenario, in the order they run.
         pub const ALL: &[Scenario] = &[$(Scenario {
             id: stringify!($name),
             title: $title,
+            needs: &[$($(Need::$need),*)?],
             run: $module::$name,
         }),*];
     };
@@ -68,8 +98,22 @@ scenarios! {
         "4 threads enqueue 2,500 distinct payloads each, half waiting: each once, in order, intact, its own status";
     order::w01_ten_thousand_in_order,
         "10,000 distinct payloads from one thread: each callback once, in order";
+    batch::w01_batches_in_order,
+        "batches of 4,096 items: each callback once, in order";
+    shape::w01_paged_buffers,
+        "buffers of paged pool: they work, or are refused as not supported";
     stress::w02_producers_inside_the_driver,
         "8 threads of the driver enqueue 5,000 items each, at PASSIVE_LEVEL and at DISPATCH_LEVEL: each once, in order";
+    stress::w02_a_million_at_dispatch_level,
+        "4 threads of the driver enqueue 250,000 items each at DISPATCH_LEVEL: counts exact, order kept";
+    stress::w02_cancelled_load_ends,
+        "a load inside the driver ends when it is cancelled, and gives up its place";
+    again::w04_callback_enqueues_its_item_again,
+        "the callback enqueues its item 5,000 times again: as many runs more, and a row without a buffer ends";
+    batch::w05_batch_tells_each_item_its_own,
+        "a batch of good and bad items: each is told its own; one that is not whole enqueues nothing";
+    shape::w05_lookaside_grows_and_shrinks,
+        "gate, fill up to the most buffers, release, 5 times: one more is refused, all run";
     full::w05_full_queue_refuses_and_recovers,
         "gate, fill every buffer: one more is refused, all run after the release, enqueue works again";
     full::w06_oversize_never_costs_a_buffer,
@@ -84,6 +128,8 @@ scenarios! {
         "32 threads wait on distinct payloads: each gets its own status";
     order::w11_flush_waits_for_what_was_before_it,
         "gate, enqueue, flush, release: flush returns after all ran, the queue stays usable";
+    cancel::w12_cancel_drops_what_has_not_begun,
+        "gate, enqueue, 8 waiters, cancel: the running item finishes, the rest is dropped and told so, all buffers free";
     close::w13_cancelling_close_wakes_every_waiter,
         "gate, enqueue, 8 waiters, close with cancel: the running item finishes, the rest is cancelled and told so";
     close::w13_draining_close_runs_everything,
@@ -92,6 +138,12 @@ scenarios! {
         "close, create again with other sizes, enqueue: it runs, and the counters begin anew";
     order::w21_short_after_long_in_one_buffer,
         "a long payload, then short ones in the same buffer: no byte of the first is visible";
+    shape::w21_contexts_are_clean,
+        "buffers' contexts show nothing of an earlier run, and their cleanups are counted";
+    bounded::w23_bounded_wait_under_a_gate,
+        "waits shorter than the gate: their time is up, their items run once; one that suffices gets its status";
+    bounded::w23_bounded_waits_race_their_items,
+        "200 waits with a time-out near their item's end: each is told one or the other, each item runs once";
     hostile::w24_unknown_codes,
         "codes of no contract, and ours with other access or method bits, are refused by name";
     hostile::w24_short_and_long_input,
@@ -122,8 +174,26 @@ scenarios! {
         "a waiting request that is cancelled completes at once; its item still runs, once";
     handles::w24_cancelled_flush,
         "a flush that is cancelled completes at once; the queue is untouched";
-    removal::w13_surprise_removal_wakes_every_waiter,
+    kill::w24_process_killed_in_mid_load,
+        "a process that loads the driver is killed, 50 times: nothing is left pending, and the next run works";
+    fuzz::w24_fuzz,
+        "5,000 random and mutated requests: documented statuses, sane counters, and nothing is missing afterwards";
+    fuzz::w24_fuzz_long [Time],
+        "100,000 random and mutated requests: documented statuses, sane counters, and nothing is missing afterwards";
+    instances::instances_do_not_disturb_each_other,
+        "all instances at once: each its own order, log, counters, buffers and gate";
+    instances::instances_share_one_bound,
+        "instances together get no more memory than the bound, and give back all of it";
+    exact::statistics_are_exact,
+        "a program whose every outcome is known: every counter, to the item";
+    again::log_counts_what_it_lost,
+        "more runs than the log keeps: what was overwritten is counted, what is left has its numbers";
+    removal::w24_two_devices [Inf],
+        "two devices of the driver: neither knows the other's items, and one goes while the other works";
+    removal::w13_surprise_removal_wakes_every_waiter [Inf],
         "gate, enqueue, 8 waiters, the device vanishes: all are told in bounded time, and it comes back usable";
+    removal::w25_removed_and_unloaded_under_load [Inf],
+        "1,000 items and 8 waiters, the device vanishes, every second time the driver too, 20 times: all are told";
 }
 
 #[cfg(test)]

@@ -2,48 +2,110 @@
 
 use queued_work_item_ioctl::{Stress, StressReply};
 
-use super::{Context, Failure, check, check_eq};
+use super::{Context, Failure, check, check_eq, context::refused};
+use crate::{Client, NtStatus};
 
-const PRODUCERS: u32 = 8;
-const ITEMS: u32 = 5_000;
+/// `PASSIVE_LEVEL` and `DISPATCH_LEVEL`, as the reply tells the enqueuers' highest.
+const PASSIVE_LEVEL: u32 = 0;
+const DISPATCH_LEVEL: u32 = 2;
 
 pub(super) fn w02_producers_inside_the_driver(context: &Context<'_>) -> Result<(), Failure> {
     let client = context.without_instance()?;
-    for (mode, irql, level) in [
-        (Stress::PASSIVE, 0, "PASSIVE_LEVEL"),
-        (Stress::SPIN_LOCK, 2, "DISPATCH_LEVEL"),
+    for (mode, irql) in [
+        (Stress::PASSIVE, PASSIVE_LEVEL),
+        (Stress::SPIN_LOCK, DISPATCH_LEVEL),
     ] {
-        context.step(format!(
-            "{PRODUCERS} threads enqueue {ITEMS} items each at {level}"
-        ));
-        let load = Stress {
-            header: client.header(),
-            producers: PRODUCERS,
-            items: ITEMS,
-            payload: 64,
-            buffer_count: 1_024,
-            mode,
-            reserved: 0,
-        };
+        context.step(format!("8 threads enqueue 5,000 items each at IRQL {irql}"));
+        let load = load(&client, 8, 5_000, mode);
         let reply = client.begin_stress(&load)?.wait(client.timeout())?;
-        let total = u64::from(PRODUCERS) * u64::from(ITEMS);
-        let expected = StressReply {
-            accepted: total,
-            executed: total,
-            completed: total,
-            enqueue_irql: irql,
-            refused_full: reply.refused_full,
-            elapsed_ns: reply.elapsed_ns,
-            high_water: reply.high_water,
-            ..StressReply::default()
-        };
-        check_eq!(reply, expected, "what the load at {level} came to");
-        check!(
-            (1..=load.buffer_count).contains(&reply.high_water),
-            "{} items at once in {} buffers",
-            reply.high_water,
-            load.buffer_count
-        );
+        went_well(&load, irql, &reply)?;
     }
+    Ok(())
+}
+
+pub(super) fn w02_a_million_at_dispatch_level(context: &Context<'_>) -> Result<(), Failure> {
+    let client = context.without_instance()?;
+    context.step("4 threads enqueue 250,000 items each at DISPATCH_LEVEL");
+    let load = load(&client, 4, 250_000, Stress::SPIN_LOCK);
+    let reply = client.begin_stress(&load)?.wait(client.timeout())?;
+    went_well(&load, DISPATCH_LEVEL, &reply)
+}
+
+pub(super) fn w02_cancelled_load_ends(context: &Context<'_>) -> Result<(), Failure> {
+    let client = context.without_instance()?;
+    context.step("begin a load that would take hours, and another one beside it");
+    let long = load(&client, 4, 100_000_000, Stress::SPIN_LOCK);
+    let mut running = client.begin_stress(&long)?;
+    check!(
+        running.is_pending_after(std::time::Duration::from_millis(50))?,
+        "400,000,000 items in 50 ms"
+    );
+    refused(
+        client
+            .begin_stress(&load(&client, 1, 1, Stress::PASSIVE))?
+            .wait(client.timeout()),
+        NtStatus::INSUFFICIENT_RESOURCES,
+        "a second load at once",
+    )?;
+    context.step("cancel it");
+    running.cancel()?;
+    refused(
+        running.wait(client.timeout()),
+        NtStatus::CANCELLED,
+        "the cancelled load",
+    )?;
+    context.step("the next one finds its place, when the threads of the last have ended");
+    let next = load(&client, 2, 1_000, Stress::SPIN_LOCK);
+    let began = std::time::Instant::now();
+    let reply = loop {
+        match client.begin_stress(&next)?.wait(client.timeout()) {
+            Err(error)
+                if error.refusal() == Some(NtStatus::INSUFFICIENT_RESOURCES)
+                    && began.elapsed() < client.timeout() =>
+            {
+                std::thread::yield_now();
+            }
+            other => break other?,
+        }
+    };
+    went_well(&next, DISPATCH_LEVEL, &reply)
+}
+
+/// So many producers with so many items each.
+fn load(client: &Client, producers: u32, items: u32, mode: u32) -> Stress {
+    Stress {
+        header: client.header(),
+        producers,
+        items,
+        payload: 64,
+        buffer_count: 1_024,
+        mode,
+        reserved: 0,
+    }
+}
+
+/// Every item once, in its producer's order, with its own bytes.
+///
+/// # Errors
+/// The figure that is not as it has to be.
+pub fn went_well(load: &Stress, irql: u32, reply: &StressReply) -> Result<(), Failure> {
+    let total = u64::from(load.producers) * u64::from(load.items);
+    let expected = StressReply {
+        accepted: total,
+        executed: total,
+        completed: total,
+        enqueue_irql: irql,
+        refused_full: reply.refused_full,
+        elapsed_ns: reply.elapsed_ns,
+        high_water: reply.high_water,
+        ..StressReply::default()
+    };
+    check_eq!(*reply, expected, "what the load came to");
+    check!(
+        (1..=load.buffer_count).contains(&reply.high_water),
+        "{} items at once in {} buffers",
+        reply.high_water,
+        load.buffer_count
+    );
     Ok(())
 }

@@ -5,12 +5,15 @@ use std::path::Path;
 
 use windows_sys::Win32::{
     Devices::DeviceAndDriverInstallation::{
-        DI_NEEDREBOOT, DI_NEEDRESTART, DICD_GENERATE_ID, DICS_FLAG_GLOBAL, DIF_REGISTERDEVICE, DIF_REMOVE,
-        DIGCF_ALLCLASSES, DIREG_DRV, HDEVINFO, SP_DEVINFO_DATA, SP_DEVINSTALL_PARAMS_W, SPDRP_HARDWAREID,
-        SetupDiCallClassInstaller, SetupDiCreateDeviceInfoList, SetupDiCreateDeviceInfoW,
-        SetupDiDestroyDeviceInfoList, SetupDiEnumDeviceInfo, SetupDiGetClassDevsW,
+        DI_ENUMSINGLEINF, DI_NEEDREBOOT, DI_NEEDRESTART, DICD_GENERATE_ID, DICS_FLAG_GLOBAL,
+        DIF_INSTALLDEVICE, DIF_INSTALLDEVICEFILES, DIF_INSTALLINTERFACES, DIF_REGISTER_COINSTALLERS,
+        DIF_REGISTERDEVICE, DIF_REMOVE, DIF_SELECTBESTCOMPATDRV, DIGCF_ALLCLASSES, DIREG_DRV, HDEVINFO,
+        SP_DEVINFO_DATA, SP_DEVINSTALL_PARAMS_W, SPDIT_COMPATDRIVER, SPDRP_HARDWAREID,
+        SetupDiBuildDriverInfoList, SetupDiCallClassInstaller, SetupDiCreateDeviceInfoList,
+        SetupDiCreateDeviceInfoW, SetupDiDestroyDeviceInfoList, SetupDiEnumDeviceInfo, SetupDiGetClassDevsW,
         SetupDiGetDeviceInstallParamsW, SetupDiGetDeviceInstanceIdW, SetupDiGetDeviceRegistryPropertyW,
-        SetupDiGetINFClassW, SetupDiOpenDevRegKey, SetupDiSetDeviceRegistryPropertyW,
+        SetupDiGetINFClassW, SetupDiOpenDevRegKey, SetupDiSetDeviceInstallParamsW,
+        SetupDiSetDeviceRegistryPropertyW,
     },
     Foundation::{ERROR_NO_MORE_ITEMS, ERROR_SUCCESS, INVALID_HANDLE_VALUE},
     System::Registry::{HKEY, KEY_QUERY_VALUE, RegCloseKey, RegQueryValueExW},
@@ -130,15 +133,61 @@ impl DeviceSet {
         check(call, unsafe { SetupDiCallClassInstaller(function, self.0, node) })
     }
 
-    /// Whether the last installer function on the node took effect only after a restart.
-    fn wants_restart(&self, node: &SP_DEVINFO_DATA) -> bool {
+    /// Installs the driver of the INF on a node, step by step as the system's own installer does it for every node.
+    fn install(&self, node: &mut SP_DEVINFO_DATA, inf: &Path) -> Result<(), Error> {
+        let mut parameters = self.parameters(node)?;
+        let path = wide(&inf.to_string_lossy());
+        let place = parameters
+            .DriverPath
+            .get_mut(..path.len())
+            .ok_or_else(|| Error::NoInf(inf.to_path_buf()))?;
+        place.copy_from_slice(&path);
+        parameters.Flags |= DI_ENUMSINGLEINF;
+        // SAFETY: the node is of this set, and the structure says its size.
+        let told = unsafe { SetupDiSetDeviceInstallParamsW(self.0, node, &raw const parameters) };
+        check("SetupDiSetDeviceInstallParams", told)?;
+        // SAFETY: the node is of this set.
+        let built = unsafe { SetupDiBuildDriverInfoList(self.0, node, SPDIT_COMPATDRIVER) };
+        check("SetupDiBuildDriverInfoList", built)?;
+        for (function, call) in [
+            (
+                DIF_SELECTBESTCOMPATDRV,
+                "SetupDiCallClassInstaller(DIF_SELECTBESTCOMPATDRV)",
+            ),
+            (
+                DIF_INSTALLDEVICEFILES,
+                "SetupDiCallClassInstaller(DIF_INSTALLDEVICEFILES)",
+            ),
+            (
+                DIF_REGISTER_COINSTALLERS,
+                "SetupDiCallClassInstaller(DIF_REGISTER_COINSTALLERS)",
+            ),
+            (
+                DIF_INSTALLINTERFACES,
+                "SetupDiCallClassInstaller(DIF_INSTALLINTERFACES)",
+            ),
+            (DIF_INSTALLDEVICE, "SetupDiCallClassInstaller(DIF_INSTALLDEVICE)"),
+        ] {
+            self.call_installer(function, node, call)?;
+        }
+        Ok(())
+    }
+
+    fn parameters(&self, node: &SP_DEVINFO_DATA) -> Result<SP_DEVINSTALL_PARAMS_W, Error> {
         let mut parameters = SP_DEVINSTALL_PARAMS_W {
             cbSize: size_of_u32::<SP_DEVINSTALL_PARAMS_W>(),
             ..Default::default()
         };
         // SAFETY: the node is of this set, and the structure says its size.
         let read = unsafe { SetupDiGetDeviceInstallParamsW(self.0, node, &raw mut parameters) };
-        read != 0 && parameters.Flags & (DI_NEEDREBOOT | DI_NEEDRESTART) != 0
+        check("SetupDiGetDeviceInstallParams", read)?;
+        Ok(parameters)
+    }
+
+    /// Whether the last installer function on the node took effect only after a restart.
+    fn wants_restart(&self, node: &SP_DEVINFO_DATA) -> bool {
+        self.parameters(node)
+            .is_ok_and(|parameters| parameters.Flags & (DI_NEEDREBOOT | DI_NEEDRESTART) != 0)
     }
 }
 
@@ -198,6 +247,43 @@ pub fn remove_all(driver: &Identity) -> Result<Vec<Node>, Error> {
 /// # Errors
 /// What `SetupAPI` said. Nothing was registered then.
 pub fn create(driver: &Identity, inf: &Path) -> Result<(), Error> {
+    register(driver, inf).map(drop)
+}
+
+/// Creates a device node as [`create`] does, and installs the driver on it alone: whatever other devices the driver has
+/// are left as they are. Its instance id.
+///
+/// # Errors
+/// What `SetupAPI` said. No node is left then.
+pub fn add(driver: &Identity, inf: &Path) -> Result<String, Error> {
+    let (set, mut node) = register(driver, inf)?;
+    let installed = set.install(&mut node, inf).and_then(|()| set.instance_id(&node));
+    if installed.is_err() {
+        // The first error is the one to tell.
+        let _ = set.call_installer(DIF_REMOVE, &node, "SetupDiCallClassInstaller(DIF_REMOVE)");
+    }
+    installed
+}
+
+/// Removes the driver's device node of that instance id. Nothing happens where there is none.
+///
+/// # Errors
+/// What `SetupAPI` said; [`Error::RestartNeeded`] where a handle that is open vetoed it.
+pub fn remove(driver: &Identity, instance_id: &str) -> Result<(), Error> {
+    let set = DeviceSet::root_enumerated()?;
+    for node in set.ours(driver)? {
+        if set.instance_id(&node)? == instance_id {
+            set.call_installer(DIF_REMOVE, &node, "SetupDiCallClassInstaller(DIF_REMOVE)")?;
+            if set.wants_restart(&node) {
+                return Err(Error::RestartNeeded("remove the device"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Registers a device node, which has no driver yet.
+fn register(driver: &Identity, inf: &Path) -> Result<(DeviceSet, SP_DEVINFO_DATA), Error> {
     let inf = wide(&inf.to_string_lossy());
     let mut class = GUID::default();
     let mut class_name = [0_u16; 64];
@@ -247,7 +333,8 @@ pub fn create(driver: &Identity, inf: &Path) -> Result<(), Error> {
         DIF_REGISTERDEVICE,
         &node,
         "SetupDiCallClassInstaller(DIF_REGISTERDEVICE)",
-    )
+    )?;
+    Ok((set, node))
 }
 
 fn empty_node() -> SP_DEVINFO_DATA {

@@ -9,6 +9,7 @@ pub mod devices;
 pub mod elevation;
 pub mod install;
 pub mod interface;
+pub mod process;
 mod request;
 pub mod service;
 pub mod text;

@@ -5,8 +5,9 @@ use std::{
     ffi::c_void,
     os::windows::io::{FromRawHandle, OwnedHandle},
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    thread,
+    time::{Duration, Instant},
 };
 
 use windows_sys::{
@@ -21,63 +22,56 @@ use windows_sys::{
 };
 
 use super::{
-    devices, explain, install, interface, last_error,
+    devices, elevation, explain, install, interface, last_error, process,
     request::{Sent, SharedHandle},
-    wide,
+    service, wide,
 };
 use crate::{
     Error, Identity,
-    device::{Access, Device, Request, Transport},
+    device::{Access, Device, Process, Request, Transport},
     status::Win32Error,
 };
+
+/// How often a new interface is looked for: enumeration has no completion to wait for.
+const POLL: Duration = Duration::from_millis(20);
 
 /// A driver that is installed on this machine.
 pub struct Installed {
     driver: &'static Identity,
     inf: Option<PathBuf>,
     timeout: Duration,
+    /// Interfaces of devices that were added beside the first.
+    added: Mutex<Vec<String>>,
 }
 
 impl Installed {
     /// `inf` is what brings the device back after a surprise removal; without one, none is made.
     #[must_use]
     pub const fn new(driver: &'static Identity, inf: Option<PathBuf>, timeout: Duration) -> Self {
-        Self { driver, inf, timeout }
+        Self {
+            driver,
+            inf,
+            timeout,
+            added: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The interfaces that are there.
+    fn paths(&self) -> Result<Vec<String>, Error> {
+        interface::paths(self.driver)
     }
 }
 
 impl Transport for Installed {
     fn open(&self, access: Access) -> Result<Box<dyn Device>, Error> {
-        let path = interface::paths(self.driver)?
+        let added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self
+            .paths()?
             .into_iter()
-            .next()
+            .find(|path| !added.contains(path))
             .ok_or(Error::NotInstalled)?;
-        let path = wide(&path);
-        let access = match access {
-            Access::Read => GENERIC_READ,
-            Access::ReadWrite => GENERIC_READ | GENERIC_WRITE,
-        };
-        // SAFETY: the path ends with a NUL.
-        let handle: *mut c_void = unsafe {
-            CreateFileW(
-                path.as_ptr(),
-                access,
-                FILE_SHARE_READ | FILE_SHARE_WRITE,
-                ptr::null(),
-                OPEN_EXISTING,
-                FILE_FLAG_OVERLAPPED,
-                ptr::null_mut(),
-            )
-        };
-        if handle == INVALID_HANDLE_VALUE {
-            return Err(match last_error() {
-                Win32Error::FILE_NOT_FOUND => Error::NotInstalled,
-                error => explain("open the device", error),
-            });
-        }
-        // SAFETY: the call succeeded, and the handle is nobody else's.
-        let handle = unsafe { OwnedHandle::from_raw_handle(handle) };
-        Ok(Box::new(Opened(Arc::new(RwLock::new(Some(handle))))))
+        drop(added);
+        open(&path, access)
     }
 
     fn surprise_remove(&self) -> Result<(), Error> {
@@ -100,6 +94,130 @@ impl Transport for Installed {
         let inf = install::inf(self.driver, self.inf.as_deref())?;
         install::install(self.driver, &inf, self.timeout, &mut |_| {})
     }
+
+    fn unload(&self) -> Result<(), Error> {
+        service::stop(self.driver, self.timeout)
+    }
+
+    fn second(&self) -> Result<Box<dyn Transport + '_>, Error> {
+        elevation::required_for("adding a device")?;
+        if self.inf.is_none() {
+            return Err(Error::NotSupported(
+                "without the driver's INF no device can be added: `--inf PATH`, or QWI_INF".into(),
+            ));
+        }
+        let inf = install::inf(self.driver, self.inf.as_deref())?;
+        let before = self.paths()?;
+        let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        let instance_id = devices::add(self.driver, &inf)?;
+        let began = Instant::now();
+        loop {
+            let new = self.paths()?.into_iter().find(|path| !before.contains(path));
+            if let Some(path) = new {
+                added.push(path.clone());
+                return Ok(Box::new(Second {
+                    first: self,
+                    path,
+                    instance_id,
+                }));
+            }
+            if began.elapsed() > self.timeout {
+                // The missing interface is the error to tell.
+                let _ = devices::remove(self.driver, &instance_id);
+                return Err(Error::Unverified(format!(
+                    "{instance_id} was added, and offers no interface within {} s",
+                    self.timeout.as_secs()
+                )));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn process(&self) -> Result<Box<dyn Process + '_>, Error> {
+        process::start().map(|process| Box::new(process) as _)
+    }
+}
+
+/// A device that was added, and goes with this.
+struct Second<'a> {
+    first: &'a Installed,
+    path: String,
+    instance_id: String,
+}
+
+impl Second<'_> {
+    fn alone<T>(what: &str) -> Result<T, Error> {
+        Err(Error::NotSupported(format!("an added device cannot be {what}")))
+    }
+}
+
+impl Transport for Second<'_> {
+    fn open(&self, access: Access) -> Result<Box<dyn Device>, Error> {
+        open(&self.path, access)
+    }
+
+    fn surprise_remove(&self) -> Result<(), Error> {
+        Self::alone("taken away")
+    }
+
+    fn restore(&self) -> Result<(), Error> {
+        Self::alone("brought back")
+    }
+
+    fn unload(&self) -> Result<(), Error> {
+        Self::alone("unloaded: its driver has another one")
+    }
+
+    fn second(&self) -> Result<Box<dyn Transport + '_>, Error> {
+        Self::alone("joined by another")
+    }
+
+    fn process(&self) -> Result<Box<dyn Process + '_>, Error> {
+        Self::alone("loaded by another process")
+    }
+}
+
+impl Drop for Second<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = devices::remove(self.first.driver, &self.instance_id) {
+            anstream::eprintln!("{} is left: {error}", self.instance_id);
+        }
+        self.first
+            .added
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|path| *path != self.path);
+    }
+}
+
+/// Opens a device interface.
+fn open(path: &str, access: Access) -> Result<Box<dyn Device>, Error> {
+    let path = wide(path);
+    let access = match access {
+        Access::Read => GENERIC_READ,
+        Access::ReadWrite => GENERIC_READ | GENERIC_WRITE,
+    };
+    // SAFETY: the path ends with a NUL.
+    let handle: *mut c_void = unsafe {
+        CreateFileW(
+            path.as_ptr(),
+            access,
+            FILE_SHARE_READ | FILE_SHARE_WRITE,
+            ptr::null(),
+            OPEN_EXISTING,
+            FILE_FLAG_OVERLAPPED,
+            ptr::null_mut(),
+        )
+    };
+    if handle == INVALID_HANDLE_VALUE {
+        return Err(match last_error() {
+            Win32Error::FILE_NOT_FOUND => Error::NotInstalled,
+            error => explain("open the device", error),
+        });
+    }
+    // SAFETY: the call succeeded, and the handle is nobody else's.
+    let handle = unsafe { OwnedHandle::from_raw_handle(handle) };
+    Ok(Box::new(Opened(Arc::new(RwLock::new(Some(handle))))))
 }
 
 /// An open handle.

@@ -8,7 +8,7 @@ use std::{
 
 use queued_work_item_harness::{
     Error, NtStatus,
-    device::{Access, Completion, Device, Request, Transport},
+    device::{Access, Completion, Device, Process, Request, Transport},
     payload::ItemId,
 };
 use queued_work_item_ioctl::{ENQUEUE, ENQUEUE_AND_WAIT, Enqueue, WaitReply};
@@ -135,6 +135,18 @@ impl<T: Transport> Transport for Faulty<T> {
 
     fn restore(&self) -> Result<(), Error> {
         self.inner.restore()
+    }
+
+    fn unload(&self) -> Result<(), Error> {
+        self.inner.unload()
+    }
+
+    fn second(&self) -> Result<Box<dyn Transport + '_>, Error> {
+        self.inner.second()
+    }
+
+    fn process(&self) -> Result<Box<dyn Process + '_>, Error> {
+        self.inner.process()
     }
 }
 

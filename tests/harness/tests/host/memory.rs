@@ -1,14 +1,21 @@
 //! The driver's request handling, without a driver.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    mem::ManuallyDrop,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
 use queued_work_item_exerciser::testing::{self, Pended, Rights};
 use queued_work_item_harness::{
     Error, NtStatus,
-    device::{Access, Completion, Device, Request, Transport},
+    device::{Access, Completion, Device, Process, Request, Transport},
+    load,
 };
 
 /// A device in memory. Removed devices are leaked, because handles and requests borrow them.
@@ -52,6 +59,45 @@ impl Transport for Memory {
     fn restore(&self) -> Result<(), Error> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = started();
         Ok(())
+    }
+
+    fn unload(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn second(&self) -> Result<Box<dyn Transport + '_>, Error> {
+        Ok(Box::new(Self::new()))
+    }
+
+    fn process(&self) -> Result<Box<dyn Process + '_>, Error> {
+        let device = Self(Mutex::new(self.device()));
+        let (tell, told) = mpsc::channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let device = ManuallyDrop::new(device);
+            load::load(
+                &*device,
+                Duration::from_mins(1),
+                &mut || tell.send(()).expect("the starter listens"),
+                &|| stopped.load(Ordering::Acquire),
+            )
+        });
+        told.recv().expect("a load under way");
+        Ok(Box::new(Loading { stop, thread }))
+    }
+}
+
+/// A thread in the place of a process: its handles are closed under its requests.
+struct Loading {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), Error>>,
+}
+
+impl Process for Loading {
+    fn kill(self: Box<Self>) -> Result<(), Error> {
+        self.stop.store(true, Ordering::Release);
+        self.thread.join().expect("a load that ends")
     }
 }
 
