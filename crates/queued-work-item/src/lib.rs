@@ -129,7 +129,7 @@
 //!     }
 //! }
 //!
-//! // SAFETY: a host thread starts at PASSIVE_LEVEL.
+//! // A host thread starts at PASSIVE_LEVEL.
 //! let passive = &mut unsafe { Passive::assume() };
 //! let events = QueuedWorkItem::create(passive, Parent::default(), &Config::new(8), |item, _passive| {
 //!     let event: &Event = item.payload();
@@ -193,7 +193,7 @@
 //!
 //! let machine = Machine::new();
 //! let _entered = machine.enter();
-//! // SAFETY: a host thread starts at PASSIVE_LEVEL.
+//! // A host thread starts at PASSIVE_LEVEL.
 //! let passive = &mut unsafe { Passive::assume() };
 //!
 //! // Whichever allocation fails, the create says so and leaves nothing behind.
