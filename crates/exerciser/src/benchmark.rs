@@ -43,7 +43,7 @@ impl Queue {
         let callback = move |item: &mut Item<'_, [u8]>, _: &mut Passive| meter.callback(item.payload());
         QueuedWorkItem::create(passive, platform.parent(), &config, callback)
             .map(Self)
-            .map_err(|error| status(error))
+            .map_err(status)
     }
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn run<P: Platform>(
     stop: &(dyn Fn() -> bool + Sync),
     passive: &mut Passive,
 ) -> Result<Vec<u8>, u32> {
-    let meter = Meter::new().map_err(|error| status(error))?;
+    let meter = Meter::new().map_err(status)?;
     let meter = Shared::try_new(meter).map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     let mut sheet = Sheet::new(performance_counter().1).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
     let queue = Queue::new(platform, meter.clone(), passive)?;

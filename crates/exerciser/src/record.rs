@@ -128,7 +128,7 @@ impl<T: Ticket> Record<T> {
     pub(crate) fn execute(
         &self,
         gate: &Gate,
-        item: &mut Item<'_, [u8], Scratch<T>>,
+        item: &mut Item<'_, [u8], Scratch>,
         again: impl FnOnce(&[u8]),
         passive: &mut Passive,
     ) {

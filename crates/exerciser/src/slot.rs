@@ -1,6 +1,6 @@
 //! One instance by its id: not configured, open, or closing.
 
-use core::sync::atomic::Ordering::{AcqRel, Acquire};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use queued_work_item::kernel::{Shared, SpinLock};
 use queued_work_item::{Close, Config, Item, NtStatus, Passive, PossibleDeadlock, QueuedWorkItem};
@@ -18,7 +18,7 @@ use crate::{Platform, Ticket};
 
 /// The queue of one configuration, and its record.
 pub(crate) struct Instance<T: Ticket> {
-    pub(crate) queue: QueuedWorkItem<[u8], Waiter<T>, Scratch<T>>,
+    pub(crate) queue: QueuedWorkItem<[u8], Waiter<T>, Scratch>,
     pub(crate) record: Shared<Record<T>>,
     /// Given back after the queue is gone.
     _charge: Charge,
@@ -139,12 +139,23 @@ impl<T: Ticket> Slot<T> {
             config = config.lookaside(shape.max_buffers);
         }
         let (its_record, gate, state) = (record.clone(), self.gate.clone(), self.state.clone());
-        let callback = move |item: &mut Item<'_, [u8], Scratch<T>>, passive: &mut Passive| {
-            item.context_mut().soil(&shape, &its_record);
+        let callback = move |item: &mut Item<'_, [u8], Scratch>, passive: &mut Passive| {
+            if !item.context_mut().soil(shape.context_size) {
+                its_record.counters.stale_contexts.fetch_add(1, Relaxed);
+            }
             its_record.execute(&gate, item, |bytes| enqueue_again(&state, bytes), passive);
         };
-        let queue = QueuedWorkItem::create(passive, platform.parent(), &config, callback)
-            .map_err(|error| error.status().0.cast_unsigned())?;
+        let cleaned = record.clone();
+        let cleanup = move |_: &mut [u8], _: &mut Scratch| {
+            cleaned.counters.cleanups.fetch_add(1, Relaxed);
+        };
+        let parent = platform.parent();
+        let queue = if shape.reuse_cleanup {
+            QueuedWorkItem::create_with_cleanup(passive, parent, &config, callback, cleanup)
+        } else {
+            QueuedWorkItem::create(passive, parent, &config, callback)
+        };
+        let queue = queue.map_err(|error| error.status().0.cast_unsigned())?;
         Shared::try_new(Instance {
             queue,
             record,

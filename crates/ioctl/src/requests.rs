@@ -98,8 +98,8 @@ pub struct Configure {
 }
 
 impl Configure {
-    /// What the callback leaves in its buffer's context is cleaned up before the buffer is used again, and that is
-    /// counted in [`StatisticsReply::cleanups`].
+    /// The instance has a reuse-cleanup callback: it is called once for each item, run or dropped, when its buffer goes
+    /// home, and that is counted in [`StatisticsReply::cleanups`].
     pub const REUSE_CLEANUP: u32 = 1;
     /// `NonPagedPoolNx`: items can be enqueued at `<= DISPATCH_LEVEL`.
     pub const NONPAGED: u32 = 0;
@@ -292,7 +292,7 @@ pub struct StatisticsReply {
     pub above_passive: u64,
     /// Callbacks that found their buffer's context not zero: must stay 0. See [`Configure::context_size`].
     pub stale_contexts: u64,
-    /// Contexts cleaned up before their buffers were used again. See [`Configure::REUSE_CLEANUP`].
+    /// Calls of the reuse-cleanup callback. See [`Configure::REUSE_CLEANUP`].
     pub cleanups: u64,
     /// Items queued and not begun.
     pub queued: u32,

@@ -41,6 +41,8 @@ pub struct Device {
     exerciser: Exerciser<Memory>,
     world: Arc<World>,
     handles: AtomicU64,
+    /// Handles that are open.
+    open: AtomicU64,
 }
 
 impl Device {
@@ -55,11 +57,13 @@ impl Device {
             exerciser,
             world,
             handles: AtomicU64::new(1),
+            open: AtomicU64::new(0),
         })
     }
 
     /// Opens a handle.
     pub fn open(&self, rights: Rights) -> Client<'_> {
+        self.open.fetch_add(1, Ordering::AcqRel);
         Client {
             device: self,
             handle: Handle(self.handles.fetch_add(1, Ordering::Relaxed)),
@@ -82,9 +86,25 @@ impl Device {
         self.exerciser.d0_entry();
     }
 
+    /// Asks whether the device can be removed in order. The PnP manager vetoes while handles are open; this driver has
+    /// nothing to add, and is not asked. After a query that somebody else vetoes, nothing has changed.
+    pub fn query_remove(&self) -> bool {
+        self.open.load(Ordering::Acquire) == 0
+    }
+
     /// Removes the device, as surprise removal does: handles stay open, and are refused from now on.
     pub fn remove(&self) {
         self.exerciser.remove(&mut passive());
+    }
+
+    /// Removes the device in order, after [`Device::query_remove`]: it leaves D0 for good first.
+    ///
+    /// # Panics
+    /// When a handle is open.
+    pub fn remove_in_order(&self) {
+        assert!(self.query_remove(), "the PnP manager vetoes");
+        self.d0_exit();
+        self.remove();
     }
 }
 
@@ -133,9 +153,20 @@ impl Client<'_> {
     }
 }
 
+impl Client<'_> {
+    /// The end of the process that has the handle, while these of its requests were waiting: the system cancels what it
+    /// waits for, and then closes the handle.
+    pub fn kill(self, waiting: &[Pended]) {
+        waiting.iter().for_each(Pended::cancel);
+        // `EvtFileCleanup`, and with the drop below `EvtFileClose`.
+        self.device.exerciser.handle_closed(self.handle);
+    }
+}
+
 impl Drop for Client<'_> {
     fn drop(&mut self) {
         self.device.exerciser.handle_closed(self.handle);
+        self.device.open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

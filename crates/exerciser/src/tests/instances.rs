@@ -135,8 +135,20 @@ fn w21_contexts_are_clean_and_their_cleanup_is_counted() {
         }
         let counters = client.statistics();
         assert_eq!((counters.stale_contexts, counters.cleanups), (0, cleanups));
+        // What is dropped goes home as well; what is refused has no buffer.
+        client.gate();
+        assert_eq!(client.enqueue(Enqueue::new(0, 20), &[]), STATUS_SUCCESS);
+        client.until(|statistics| statistics.queued == 0);
+        assert_eq!(client.enqueue(Enqueue::new(0, 21), &[]), STATUS_SUCCESS);
+        assert_eq!(
+            client.enqueue(Enqueue::new(0, 22), &[]),
+            STATUS_INSUFFICIENT_RESOURCES
+        );
+        assert_eq!(client.header(CANCEL).wait().reply::<CancelReply>().cancelled, 1);
+        client.release();
         assert_eq!(client.close(Close::DRAIN).wait().status, STATUS_SUCCESS);
-        assert_eq!(client.statistics().cleanups, cleanups);
+        let expected = if flags == 0 { 0 } else { cleanups + 2 };
+        assert_eq!(client.statistics().cleanups, expected);
     }
 }
 

@@ -235,3 +235,94 @@ fn w22_out_of_d0_an_instance_is_created_paused_and_closes_and_removes() {
     let told = waiting.answered().expect("removal waits for it");
     assert_eq!(told.reply::<WaitReply>().outcome, WaitReply::CANCELLED);
 }
+
+#[test]
+fn w24_a_killed_process_leaves_nothing_pending() {
+    let device = device();
+    let keeper = both(&device);
+    assert_eq!(keeper.configure(64, 8), STATUS_SUCCESS);
+    for round in 0..50_u64 {
+        let victim = both(&device);
+        victim.gate();
+        let mut waiting: Vec<_> = (0..8)
+            .map(|tag| victim.enqueue_and_wait(Enqueue::new(0, round * 100 + tag), &[]))
+            .collect();
+        waiting.push(victim.enqueue_and_wait(Enqueue::new(0, round * 100 + 8).with_timeout(600_000), &[]));
+        waiting.push(victim.flush());
+        let stress = super::stress::load(2, limits::STRESS_ITEMS, Stress::SPIN_LOCK);
+        waiting.push(victim.send(STRESS, zerocopy::IntoBytes::as_bytes(&stress), super::ROOM));
+        // Half of the time while the load is going, half of the time at once.
+        if round % 2 == 0 {
+            keeper.until(|statistics| statistics.gated == 1 && statistics.accepted > round * 9);
+        }
+        victim.kill(&waiting);
+        for pended in &waiting {
+            let status = pended.answered().expect("nothing is left pending").status;
+            assert!(
+                [STATUS_CANCELLED, STATUS_INSUFFICIENT_RESOURCES].contains(&status),
+                "{status:#x}"
+            );
+        }
+        // The next one works at once, and finds the gate open.
+        let next = both(&device).enqueue_and_wait(Enqueue::new(0, round), &[]).wait();
+        assert_eq!(next.reply::<WaitReply>().outcome, WaitReply::RAN);
+        // Bounded waits are enqueued by a thread, which may come after the process's end.
+        keeper.until(|statistics| statistics.executed == (round + 1) * 10);
+    }
+    let counters = keeper.statistics();
+    assert_eq!(
+        (counters.accepted, counters.gated, counters.overlaps),
+        (500, 0, 0)
+    );
+}
+
+#[test]
+fn w24_two_devices_know_nothing_of_each_other() {
+    let (one, other) = (device(), device());
+    let (first, second) = (both(&one), both(&other));
+    assert_eq!(first.configure(4, 8), STATUS_SUCCESS);
+    // The bound on memory is each device's own.
+    let large = Configure::new(0, 256, limits::BUFFER_SIZE);
+    assert_eq!(second.configure_as(large), STATUS_SUCCESS);
+    second.gate();
+    assert_eq!((first.statistics().gated, second.statistics().gated), (0, 1));
+    let waiting = second.enqueue_and_wait(Enqueue::new(0, 1), &[]);
+    assert_eq!(
+        first.enqueue_and_wait(Enqueue::new(0, 2), &[]).wait().status,
+        STATUS_SUCCESS
+    );
+    one.remove();
+    assert_eq!(first.enqueue(Enqueue::new(0, 3), &[]), STATUS_DELETE_PENDING);
+    assert_eq!(waiting.answered(), None);
+    second.release();
+    assert_eq!(waiting.wait().reply::<WaitReply>().outcome, WaitReply::RAN);
+    assert_eq!(second.statistics().executed, 1);
+}
+
+#[test]
+fn w13_a_removal_in_order_drops_what_its_clients_left_behind() {
+    let machine = Machine::new();
+    let entered = machine.enter();
+    let device = device();
+    let client = both(&device);
+    assert_eq!(client.configure(64, 8), STATUS_SUCCESS);
+    let slow = Enqueue {
+        spend_us: limits::SPEND_US,
+        ..Enqueue::new(0, 0)
+    };
+    for _ in 0..60 {
+        assert_eq!(client.enqueue(slow, &[]), STATUS_SUCCESS);
+    }
+    // With a handle open the query is vetoed, and the device works on.
+    assert!(!device.query_remove());
+    client.until(|statistics| statistics.queued == 59);
+    drop(client);
+    assert!(device.query_remove());
+    // A minute's work is queued, and one second of it runs; neither is waited for.
+    let start = std::time::Instant::now();
+    device.remove_in_order();
+    assert!(start.elapsed() < std::time::Duration::from_secs(20));
+    drop(device);
+    drop(entered);
+    machine.assert_no_leaks();
+}
