@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod instance;
 mod model;
 mod program;
 mod rig;
@@ -77,6 +78,33 @@ fn a_model_whose_cancel_counts_the_running_item_is_caught() {
 #[test]
 fn a_model_whose_flush_closes_is_caught() {
     caught(Wrong::FlushCloses, "closing", 1);
+}
+
+#[test]
+fn a_model_whose_stop_is_forgotten_is_caught() {
+    caught(Wrong::StopIsForgotten, "stopped", 1);
+}
+
+#[test]
+fn a_model_whose_cancel_skips_the_cleanup_is_caught() {
+    let program = caught(Wrong::CancelSkipsCleanup, "cleaned", 6);
+    assert!(program.verbs.iter().any(|verb| verb.enqueues()), "{program:?}");
+}
+
+#[test]
+fn a_model_whose_contexts_stay_is_caught() {
+    let program = caught(Wrong::ContextsStay, "", 6);
+    let enqueues = program.verbs.iter().filter(|verb| verb.enqueues()).count();
+    assert!(enqueues >= 2, "{program:?}");
+}
+
+#[test]
+fn a_model_that_never_shrinks_is_caught() {
+    let program = caught(Wrong::GrowthStays, "pool blocks", 12);
+    assert!(
+        program.more > 0 && program.buffers < program.verbs.len() as u32,
+        "{program:?}"
+    );
 }
 
 #[test]

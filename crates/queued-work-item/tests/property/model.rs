@@ -6,6 +6,9 @@ use queued_work_item::{Counters, EnqueueErrorKind, NtStatus, Outcome};
 
 use crate::program::{BUFFER_SIZE, Plan, Program};
 
+/// What the callback leaves in its payload.
+pub(crate) const SCRIBBLE: u8 = 0xEE;
+
 /// Where a model is wrong on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
@@ -15,6 +18,10 @@ pub(crate) enum Wrong {
     CancelCountsRunning,
     FlushCloses,
     AnyLength,
+    StopIsForgotten,
+    CancelSkipsCleanup,
+    ContextsStay,
+    GrowthStays,
 }
 
 /// What the worker does, as far as it can be seen.
@@ -26,6 +33,8 @@ pub(crate) enum Worker {
     Active,
     /// Everything has ended; it is idle, or about to be.
     Winding,
+    /// It has found the queue stopped, or is about to: whoever starts the queue starts it.
+    Parked,
 }
 
 #[derive(Clone, Debug)]
@@ -33,24 +42,32 @@ struct Entry {
     tag: u32,
     payload: Vec<u8>,
     with_completion: bool,
+    /// Its buffer is of the pool, not of the slab.
+    grown: bool,
+    context: u32,
 }
 
 #[derive(Debug)]
 pub(crate) struct Model {
     wrong: Wrong,
     plan: Plan,
+    buffers: usize,
     capacity: usize,
     pending: VecDeque<Entry>,
     running: Option<Entry>,
     pub(crate) worker: Worker,
     pub(crate) gate_open: bool,
     pub(crate) closing: bool,
-    /// Payloads, in the order of their runs.
-    pub(crate) runs: Vec<Vec<u8>>,
+    pub(crate) stopped: bool,
+    /// Payloads, in the order of their runs, and what the callback found in the context.
+    pub(crate) runs: Vec<(Vec<u8>, u32)>,
+    /// What the cleanup was handed: bytes and context.
+    pub(crate) cleaned: Vec<(Vec<u8>, u32)>,
     /// What completions were told.
     pub(crate) told: Vec<(u32, Outcome)>,
     /// How each item ended.
     pub(crate) ended: Vec<(u32, Outcome)>,
+    most_grown: usize,
     pub(crate) enqueued: u64,
     pub(crate) executed: u64,
     pub(crate) cancelled: u64,
@@ -65,15 +82,19 @@ impl Model {
         Self {
             wrong,
             plan: program.plan,
+            buffers: program.buffers as usize,
             capacity: (program.capacity() + extra) as usize,
             pending: VecDeque::new(),
             running: None,
             worker: Worker::Idle,
             gate_open: true,
             closing: false,
+            stopped: false,
             runs: Vec::new(),
+            cleaned: Vec::new(),
             told: Vec::new(),
             ended: Vec::new(),
+            most_grown: 0,
             enqueued: 0,
             executed: 0,
             cancelled: 0,
@@ -91,6 +112,23 @@ impl Model {
         self.len() == 0
     }
 
+    /// Buffers of the pool that are in use.
+    pub(crate) fn grown(&self) -> usize {
+        if self.wrong == Wrong::GrowthStays {
+            return self.most_grown;
+        }
+        self.in_use().filter(|entry| entry.grown).count()
+    }
+
+    fn in_use(&self) -> impl Iterator<Item = &Entry> {
+        self.pending.iter().chain(&self.running)
+    }
+
+    /// The context that the callback leaves in its n-th run.
+    pub(crate) fn context(run: usize) -> u32 {
+        u32::try_from(run).expect("few") + 1
+    }
+
     /// The status that the callback leaves in its n-th run.
     pub(crate) fn status(run: usize) -> NtStatus {
         NtStatus(i32::try_from(run).expect("few") + 1)
@@ -99,6 +137,10 @@ impl Model {
     pub(crate) fn outcome(&self, tag: u32) -> Option<Outcome> {
         let entry = self.ended.iter().find(|(ended, _)| *ended == tag);
         entry.map(|(_, outcome)| *outcome)
+    }
+
+    pub(crate) fn running(&self) -> Option<u32> {
+        self.running.as_ref().map(|entry| entry.tag)
     }
 
     /// Would be refused: why.
@@ -128,11 +170,23 @@ impl Model {
             return Err(kind);
         }
         self.enqueued += 1;
+        // The slab's are taken first.
+        let grown = self.in_use().filter(|entry| !entry.grown).count() == self.buffers;
+        let left = self.cleaned.last().map_or(0, |(_, context)| *context);
         self.pending.push_back(Entry {
             tag,
             payload,
             with_completion,
+            grown,
+            context: if self.wrong == Wrong::ContextsStay {
+                left
+            } else {
+                0
+            },
         });
+        self.most_grown = self
+            .most_grown
+            .max(self.in_use().filter(|entry| entry.grown).count());
         Ok(())
     }
 
@@ -142,8 +196,29 @@ impl Model {
             (Worker::Idle, Plan::Held) => Worker::Scheduled,
             (Worker::Winding, Plan::Held) if scheduled => Worker::Scheduled,
             (Worker::Idle | Worker::Winding, _) => Worker::Active,
-            (worker @ (Worker::Scheduled | Worker::Active), _) => worker,
+            (worker @ (Worker::Scheduled | Worker::Active | Worker::Parked), _) => worker,
         };
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.stopped |= !self.closing && self.wrong != Wrong::StopIsForgotten;
+    }
+
+    /// The stop ends, and did or did not schedule a start.
+    pub(crate) fn start(&mut self, scheduled: bool) {
+        self.stopped = false;
+        if self.worker == Worker::Parked {
+            self.worker = match self.plan {
+                Plan::Held if scheduled => Worker::Scheduled,
+                _ => Worker::Active,
+            };
+        }
+    }
+
+    /// No item is accepted any more, and no stop keeps one back.
+    pub(crate) fn close(&mut self) {
+        self.closing = true;
+        self.start(false);
     }
 
     pub(crate) fn release(&mut self) {
@@ -156,15 +231,21 @@ impl Model {
     pub(crate) fn go_on(&mut self) {
         while self.worker == Worker::Active {
             if self.running.is_none() {
+                if self.stopped {
+                    self.worker = Worker::Parked;
+                    return;
+                }
                 let next = match self.wrong {
                     Wrong::NewestFirst => self.pending.pop_back(),
                     _ => self.pending.pop_front(),
                 };
-                let Some(next) = next else {
+                let Some(mut next) = next else {
                     self.worker = Worker::Winding;
                     return;
                 };
-                self.runs.push(next.payload.clone());
+                self.runs.push((next.payload.clone(), next.context));
+                next.payload.fill(SCRIBBLE);
+                next.context = Self::context(self.runs.len() - 1);
                 self.running = Some(next);
             }
             if !self.gate_open {
@@ -178,6 +259,9 @@ impl Model {
     }
 
     fn end(&mut self, entry: &Entry, outcome: Outcome) {
+        if outcome != Outcome::Cancelled || self.wrong != Wrong::CancelSkipsCleanup {
+            self.cleaned.push((entry.payload.clone(), entry.context));
+        }
         self.ended.push((entry.tag, outcome));
         if entry.with_completion {
             self.told.push((entry.tag, outcome));

@@ -22,6 +22,10 @@ pub(crate) enum Verb {
     /// By a thread of its own when it would wait.
     Flush,
     Cancel,
+    Stop,
+    /// By a thread of its own when it would wait.
+    StopAndWait,
+    Start,
     /// By a thread of its own when it would wait.
     Close(bool),
     /// Ends this instance and makes another.
@@ -80,6 +84,9 @@ fn verb() -> impl Strategy<Value = Verb> {
         3 => Just(Verb::Release),
         2 => Just(Verb::Flush),
         2 => Just(Verb::Cancel),
+        2 => Just(Verb::Stop),
+        1 => Just(Verb::StopAndWait),
+        3 => Just(Verb::Start),
         1 => arbitrary::<bool>().prop_map(Verb::Close),
         1 => Just(Verb::Recreate),
     ]

@@ -9,17 +9,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use queued_work_item::kernel::Parent;
-use queued_work_item::kernel::host::{Entered, Machine, Start};
-use queued_work_item::{
-    Close, Closed, Config, EnqueueErrorKind, NtStatus, Outcome, QueuedWorkItem, WaitError, WaitOutcome,
-};
+use queued_work_item::kernel::host::{Entered, Machine};
+use queued_work_item::{Close, Closed, EnqueueErrorKind, NtStatus, Outcome, WaitError, WaitOutcome};
 
 use crate::common::{Gate, Log, passive};
+use crate::instance::{Queue, Seen, create, machine};
 use crate::model::{Model, Worker, Wrong};
-use crate::program::{BUFFER_SIZE, Plan, Program, Verb};
+use crate::program::{Plan, Program, Verb};
 
-type Queue = QueuedWorkItem<[u8], Box<dyn FnOnce(Outcome) + Send>>;
 type Mismatch = String;
 
 /// Longer than anything takes, and short enough to shrink a program that hangs.
@@ -30,77 +27,70 @@ enum Waited {
     Item(u32, Result<NtStatus, WaitError<()>>),
     /// How many must have ended, and how many had.
     Flush(u64, u64),
+    /// How many must have run, and how many had.
+    Stop(u64, u64),
     Close(u64, Closed),
 }
 
 struct Rig<'a> {
     program: &'a Program,
     wrong: Wrong,
+    /// The instance's own: the pool's blocks are counted.
     machine: Machine,
-    _in: Entered,
+    entered: Option<Entered>,
+    /// Those of earlier instances.
+    past: Vec<Machine>,
     model: Model,
     queue: Arc<Queue>,
+    /// Pool blocks of an idle instance.
+    blocks: i64,
     gate: Gate,
-    runs: Log<Vec<u8>>,
+    seen: Seen,
     told: Log<(u32, Outcome)>,
     waiting: Vec<JoinHandle<Waited>>,
     tags: u32,
     /// Starts that were released so far.
     released: u64,
+    /// A close may have scheduled a start, which nobody else is going to release.
+    releases: bool,
 }
 
 /// Runs `program`; what differs, if anything does.
 pub(crate) fn run(program: &Program, wrong: Wrong) -> Result<(), Mismatch> {
-    let machine = Machine::new();
-    let plan = program.plan;
-    machine.plan_starts(move |_| match plan {
-        Plan::Normal => Start::Normal,
-        Plan::Duplicated => Start::Duplicated(2),
-        Plan::Repeated => Start::Repeated,
-        Plan::Held => Start::Held,
-    });
+    let machine = machine(program.plan);
     let entered = machine.enter();
-    let (gate, runs) = (Gate::closed(), Log::default());
+    let (gate, seen) = (Gate::closed(), Seen::default());
     gate.open();
+    let queue = create(program, &gate, &seen);
     let mut rig = Rig {
         program,
         wrong,
-        _in: entered,
+        entered: Some(entered),
+        past: Vec::new(),
         model: Model::new(program, wrong),
-        queue: create(program, &gate, &runs),
+        queue,
+        blocks: machine.outstanding().0,
         machine,
         gate,
-        runs,
+        seen,
         told: Log::default(),
         waiting: Vec::new(),
         tags: 0,
         released: 0,
+        releases: false,
     };
     let outcome = rig.run();
     rig.clean_up();
     outcome.map_err(|why| format!("{why}\n{:#?}", rig.model))?;
-    let machine = rig.machine.clone();
+    let mut machines = std::mem::take(&mut rig.past);
+    machines.push(rig.machine.clone());
     drop(rig);
     wait_for("no pool block left", || {
-        machine.release();
-        machine.outstanding().0 == 0
+        machines.iter().all(|machine| {
+            machine.release();
+            machine.outstanding().0 == 0
+        })
     })
-}
-
-fn create(program: &Program, gate: &Gate, runs: &Log<Vec<u8>>) -> Arc<Queue> {
-    let config = Config::new(program.buffers).buffer_size(BUFFER_SIZE);
-    let config = if program.more == 0 {
-        config
-    } else {
-        config.lookaside(program.capacity())
-    };
-    let (gate, runs) = (gate.clone(), runs.clone());
-    let queue = Queue::create(&mut passive(), Parent::default(), &config, move |item, _| {
-        item.set_status(Model::status(runs.len()));
-        runs.push(item.payload().to_vec());
-        gate.pass();
-    });
-    Arc::new(queue.expect("create"))
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, real: &T, model: &T) -> Result<(), Mismatch> {
@@ -158,6 +148,24 @@ impl Rig<'_> {
                 let dropped = self.queue.cancel(&mut passive());
                 same("cancel", &dropped, &self.model.cancel())
             }
+            // With held starts it matters whether the worker was idle yet, and at this moment nobody can tell.
+            Verb::Stop | Verb::StopAndWait
+                if self.program.plan == Plan::Held && self.model.worker == Worker::Winding =>
+            {
+                Ok(())
+            }
+            Verb::Stop => {
+                self.queue.stop();
+                self.model.stop();
+                Ok(())
+            }
+            Verb::StopAndWait => self.stop_and_wait(),
+            Verb::Start => {
+                let before = self.machine.schedules();
+                self.queue.start();
+                self.model.start(self.machine.schedules() != before);
+                Ok(())
+            }
             Verb::Close(cancels) => self.close(cancels),
             Verb::Recreate => {
                 self.end_instance()?;
@@ -170,8 +178,8 @@ impl Rig<'_> {
     fn payload(&mut self, length: usize) -> (u32, Vec<u8>) {
         self.tags += 1;
         let tag = self.tags;
-        // Never zero, and another for each of 255 items in a row.
-        let byte = u8::try_from(tag % 255).expect("small") + 1;
+        // Never zero, never what the callback leaves, and another for each of 200 items in a row.
+        let byte = u8::try_from(tag % 200).expect("small") + 1;
         (tag, vec![byte; length])
     }
 
@@ -200,7 +208,7 @@ impl Rig<'_> {
     fn pushed(&mut self, scheduled: bool) -> Result<(), Mismatch> {
         let may = match self.model.worker {
             Worker::Idle => Some(true),
-            Worker::Active | Worker::Scheduled => Some(false),
+            Worker::Active | Worker::Scheduled | Worker::Parked => Some(false),
             Worker::Winding => None,
         };
         // But for held starts, a start may have been used up by the time that one looks.
@@ -213,7 +221,7 @@ impl Rig<'_> {
 
     fn wait(&mut self, length: usize) -> Result<(), Mismatch> {
         let (tag, payload) = self.payload(length);
-        let (before, runs) = (self.machine.schedules(), self.runs.len());
+        let (before, runs) = (self.machine.schedules(), self.seen.runs.len());
         let accepted = self.model.enqueue(tag, payload.clone(), false).is_ok();
         self.spawn(move |queue| {
             let waited = queue.enqueue_and_wait(&mut passive(), &payload);
@@ -233,7 +241,7 @@ impl Rig<'_> {
         let held = self.program.plan == Plan::Held;
         if held && matches!(self.model.worker, Worker::Idle | Worker::Winding) {
             wait_for("scheduled, or run", || {
-                self.machine.schedules() != before || self.runs.len() != runs
+                self.machine.schedules() != before || self.seen.runs.len() != runs
             })?;
         }
         let scheduled = self.machine.schedules() != before;
@@ -290,10 +298,34 @@ impl Rig<'_> {
         }
     }
 
+    fn stop_and_wait(&mut self) -> Result<(), Mismatch> {
+        if self.model.running().is_none() {
+            self.queue.stop_and_wait(&mut passive()).expect("not inside");
+            self.model.stop();
+            return Ok(());
+        }
+        if self.model.stopped {
+            // From another thread a stop shows only where there was none.
+            self.queue.stop();
+            return Ok(());
+        }
+        self.model.stop();
+        let with_running = self.model.executed + 1;
+        self.spawn(move |queue| {
+            queue.stop_and_wait(&mut passive()).expect("not inside");
+            Waited::Stop(with_running, queue.counters().executed)
+        });
+        // A closing queue takes no notice.
+        let closing = self.model.closing;
+        wait_for("stopped", || closing || self.queue.is_stopped())
+    }
+
     fn close(&mut self, cancels: bool) -> Result<(), Mismatch> {
         let how = Verb::how(cancels);
         let waits = !self.model.all_ended();
-        self.model.closing = true;
+        // Parked already, or about to: either way no start comes but by this close.
+        self.releases |= self.model.worker == Worker::Parked;
+        self.model.close();
         let cancelled = if cancels { self.model.cancel() } else { 0 };
         if waits {
             self.spawn(move |queue| {
@@ -319,9 +351,12 @@ impl Rig<'_> {
     fn settle(&mut self) -> Result<(), Mismatch> {
         self.model.go_on();
         same("closing", &self.queue.is_closing(), &self.model.closing)?;
+        self.stopped()?;
         self.rest()?;
-        same("runs", &self.runs.entries(), &self.model.runs)?;
+        same("runs", &self.seen.runs.entries(), &self.model.runs)?;
+        same("cleaned", &self.seen.cleaned.entries(), &self.model.cleaned)?;
         same("completions", &self.told.entries(), &self.model.told)?;
+        self.pool()?;
         same("len", &(self.queue.len() as usize), &self.model.len())?;
         if self.model.all_ended() {
             self.join()?;
@@ -329,15 +364,41 @@ impl Rig<'_> {
         Ok(())
     }
 
-    /// A cancel on another thread counts first, and tells afterwards.
-    fn all_told(&self) -> bool {
-        self.runs.len() >= self.model.runs.len() && self.told.len() >= self.model.told.len()
+    /// A close on another thread ends the stop once it is closing.
+    fn stopped(&self) -> Result<(), Mismatch> {
+        if self.model.closing {
+            wait_for("the end of the stop", || !self.queue.is_stopped())
+        } else {
+            same("stopped", &self.queue.is_stopped(), &self.model.stopped)
+        }
     }
 
-    fn rest(&self) -> Result<(), Mismatch> {
+    /// The buffers in use beyond the preallocated ones, and no others, are of the pool. A cancel on another thread may
+    /// be about to give one back.
+    fn pool(&self) -> Result<(), Mismatch> {
+        let model = i64::try_from(self.model.grown()).expect("few");
+        let mut real = 0;
+        let come = wait_for("pool blocks", || {
+            real = self.machine.outstanding().0 - self.blocks;
+            real <= model
+        });
+        come.and_then(|()| same("pool blocks", &real, &model))
+    }
+
+    /// A cancel on another thread counts first, and tells afterwards.
+    fn all_told(&self) -> bool {
+        self.seen.runs.len() >= self.model.runs.len()
+            && self.seen.cleaned.len() >= self.model.cleaned.len()
+            && self.told.len() >= self.model.told.len()
+    }
+
+    fn rest(&mut self) -> Result<(), Mismatch> {
         let mut last = self.queue.counters();
         let mut at = Ordering::Less;
         let come = wait_for("rest", || {
+            if self.releases {
+                self.released += self.machine.release() as u64;
+            }
             last = self.queue.counters();
             at = self.model.compare(&last);
             // What is too much will not become less.
@@ -366,7 +427,10 @@ impl Rig<'_> {
                 Waited::Flush(before, ended) if ended < before => {
                     return Err(format!("flush: {ended} of {before} had ended"));
                 }
-                Waited::Flush(..) => {}
+                Waited::Stop(least, run) if run < least => {
+                    return Err(format!("stop and wait: {run} of {least} had run"));
+                }
+                Waited::Flush(..) | Waited::Stop(..) => {}
                 Waited::Close(cancelled, closed) => same("close", &closed, &Closed { cancelled })?,
             }
         }
@@ -386,8 +450,15 @@ impl Rig<'_> {
 
     fn begin_instance(&mut self) {
         self.model = Model::new(self.program, self.wrong);
-        (self.runs, self.told) = (Log::default(), Log::default());
-        self.queue = create(self.program, &self.gate, &self.runs);
+        (self.seen, self.told) = (Seen::default(), Log::default());
+        // Out of the old machine before this thread goes into the new one.
+        self.entered = None;
+        let past = std::mem::replace(&mut self.machine, machine(self.program.plan));
+        self.past.push(past);
+        self.entered = Some(self.machine.enter());
+        (self.released, self.releases) = (0, false);
+        self.queue = create(self.program, &self.gate, &self.seen);
+        self.blocks = self.machine.outstanding().0;
     }
 
     /// After a mismatch nobody may be left waiting.
