@@ -5,6 +5,9 @@ macro_rules! statuses {
     ($($(#[$doc:meta])* $name:ident = $value:literal;)*) => {
         $($(#[$doc])* pub const $name: u32 = $value;)*
 
+        /// Every status of this contract, with its name.
+        pub const STATUSES: &[(u32, &str)] = &[$(($name, stringify!($name))),*];
+
         /// The name of a status of this contract.
         #[must_use]
         pub const fn status_name(status: u32) -> Option<&'static str> {
