@@ -15,8 +15,9 @@ use crate::{
     wine::{EndToEnd, RuntimeOptions, test_runtime},
 };
 
-/// How often a longer run lets the models switch away from a thread that could go on; by default each says itself, 2 or 3.
-const LONG_PREEMPTIONS: &str = "4";
+/// How often a longer run lets the models switch away from a thread that could go on; by default each says itself, 2 or
+/// 3. One more is ten minutes.
+const LONG_PREEMPTIONS: &str = "3";
 
 /// Options of `test`.
 #[derive(Args, Clone, Debug)]

@@ -102,7 +102,7 @@ fn a_model_whose_contexts_stay_is_caught() {
 fn a_model_that_never_shrinks_is_caught() {
     let program = caught(Wrong::GrowthStays, "pool blocks", 12);
     assert!(
-        program.more > 0 && program.buffers < program.verbs.len() as u32,
+        program.more > 0 && (program.buffers as usize) < program.verbs.len(),
         "{program:?}"
     );
 }
