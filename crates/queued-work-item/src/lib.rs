@@ -267,6 +267,7 @@ mod pending;
 mod queue;
 mod ready;
 mod rundown;
+pub mod scheduled_task;
 mod slots;
 mod status;
 mod waiter;
@@ -283,6 +284,7 @@ pub use self::passive::Passive;
 pub use self::payload::Payload;
 pub use self::queue::{Close, Closed, Context, Counters, QueuedWorkItem, WaitOutcome};
 pub use self::rundown::{NotRunDown, Rundown, RundownGuard, RunningDown};
+pub use self::scheduled_task::ScheduledTask;
 pub use self::status::NtStatus;
 pub use self::waiter::Outcome;
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::{EventKind, Irql, Target};
 use crate::NtStatus;
 
+pub(crate) mod parameters;
 #[allow(dead_code, reason = "its users come with the next change")]
 mod timer;
 
@@ -109,30 +110,37 @@ impl RawSpinLock {
 }
 
 /// An event. Counted as on the host: a setter may outlast the waiter's frame.
-pub(crate) struct RawEvent(Arc<(loom::sync::Mutex<bool>, loom::sync::Condvar)>);
+pub(crate) struct RawEvent {
+    signal: Arc<(loom::sync::Mutex<bool>, loom::sync::Condvar)>,
+    synchronization: core::cell::Cell<bool>,
+}
+
+// SAFETY: `synchronization` is written by `init` only, before the event is shared.
+unsafe impl Sync for RawEvent {}
 
 impl RawEvent {
     pub(crate) fn new() -> Self {
-        Self(Arc::new((
-            loom::sync::Mutex::new(false),
-            loom::sync::Condvar::new(),
-        )))
+        Self {
+            signal: Arc::new((loom::sync::Mutex::new(false), loom::sync::Condvar::new())),
+            synchronization: core::cell::Cell::new(false),
+        }
     }
 
     /// # Safety
     /// As on the other backends.
-    #[allow(clippy::unused_self, reason = "the seam's signature")]
-    pub(crate) unsafe fn init(&self, _: EventKind) {}
+    pub(crate) unsafe fn init(&self, kind: EventKind) {
+        self.synchronization.set(kind == EventKind::Synchronization);
+    }
 
     fn lock(&self) -> loom::sync::MutexGuard<'_, bool> {
-        let Ok(guard) = self.0.0.lock() else {
+        let Ok(guard) = self.signal.0.lock() else {
             unreachable!("a model does not poison")
         };
         guard
     }
 
     pub(crate) fn set(&self) {
-        let signal = Arc::clone(&self.0);
+        let signal = Arc::clone(&self.signal);
         let Ok(mut set) = signal.0.lock() else {
             unreachable!("a model does not poison")
         };
@@ -151,10 +159,13 @@ impl RawEvent {
             if timeout.is_some() {
                 return false;
             }
-            let Ok(again) = self.0.1.wait(set) else {
+            let Ok(again) = self.signal.1.wait(set) else {
                 unreachable!("a model does not poison")
             };
             set = again;
+        }
+        if self.synchronization.get() {
+            *set = false;
         }
         true
     }

@@ -13,6 +13,7 @@
 //! | `RawEvent` | set at `<= DISPATCH_LEVEL`, waited for at `PASSIVE_LEVEL` |
 //! | `WorkItem`, `Parent` | a routine started later on a system thread at `PASSIVE_LEVEL`; the object it hangs on |
 //! | `Timer` | a routine called once, at `DISPATCH_LEVEL`, when its time has come; and the clock that it goes by |
+//! | `parameters` | numbers that outlive the driver, by name, in its `Parameters` key; at `PASSIVE_LEVEL` |
 //! | `atomic`, `cell` | `core`'s own, or the model checker's |
 //!
 //! Backends: `wdf` (the kernel, feature `wdf`: pass-through calls only), `host` (threads,
@@ -45,6 +46,7 @@ use core::ptr::NonNull;
 
 #[cfg(loom)]
 pub(crate) use self::backend::cell;
+pub(crate) use self::backend::parameters;
 #[cfg(all(loom, test))]
 pub(crate) use self::backend::set_starts;
 pub use self::backend::{Parent, current_irql, current_thread_id, performance_counter};

@@ -65,6 +65,24 @@ impl<T> Shared<T> {
         one.inner == other.inner
     }
 
+    /// Gives up ownership for a pointer, which stands for it until [`from_raw`](Self::from_raw).
+    pub(crate) fn into_raw(self) -> NonNull<()> {
+        let inner = self.inner;
+        core::mem::forget(self);
+        inner.cast()
+    }
+
+    /// The reference that the pointer stands for.
+    ///
+    /// # Safety
+    /// From [`into_raw`](Self::into_raw) of this type, and taken back once; or not dropped.
+    pub(crate) unsafe fn from_raw(raw: NonNull<()>) -> Self {
+        Self {
+            inner: raw.cast(),
+            owns: PhantomData,
+        }
+    }
+
     fn inner(&self) -> &Inner<T> {
         // SAFETY: written in `try_new`, and alive as long as there is a reference, such as this one.
         unsafe { self.inner.as_ref() }

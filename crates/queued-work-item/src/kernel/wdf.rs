@@ -21,6 +21,7 @@ use wdk_sys::{
 use super::{EventKind, Irql};
 
 mod object;
+pub(crate) mod parameters;
 #[allow(dead_code, reason = "its users come with the next change")]
 mod timer;
 mod work;

@@ -12,6 +12,7 @@ mod free;
 mod pending;
 mod queue;
 mod rundown;
+mod scheduled_task;
 mod stop;
 mod waiter;
 

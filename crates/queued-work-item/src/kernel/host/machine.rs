@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::vec::Vec;
 
 use super::clock::Clock;
+use super::parameters::Parameters;
 use super::timer::HeldExpiry;
 use super::work::HeldStart;
 
@@ -86,6 +87,7 @@ pub(super) struct Inner {
     expiries: Planned<Expiry>,
     held_expiries: Mutex<Vec<HeldExpiry>>,
     pub(super) clock: Clock,
+    pub(super) parameters: Parameters,
 }
 
 impl Inner {
@@ -233,6 +235,10 @@ impl Machine {
     /// When time is not held.
     pub fn advance(&self, by: Duration) -> usize {
         self.0.clock.advance(by)
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     /// Panics when pool is still allocated: the leak check of a test's end.

@@ -9,6 +9,7 @@ mod clock;
 mod irql;
 mod machine;
 mod memory;
+pub(crate) mod parameters;
 mod sync;
 #[allow(dead_code, reason = "its users come with the next change")]
 mod timer;
