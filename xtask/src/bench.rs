@@ -32,7 +32,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
                 "bench",
                 "--locked",
                 "--package",
-                "queued-work-item",
+                "queued-work-item-bench",
                 "--bench",
                 bench,
             ])
