@@ -4,6 +4,7 @@ use core::alloc::Layout;
 use core::fmt;
 
 use crate::cleanup::Cleanup;
+use crate::kernel::MemoryDescriptor;
 use crate::slots::{Slot, Slots};
 use crate::{Config, Context, CreateError, NoCompletion, NtStatus};
 
@@ -36,6 +37,10 @@ pub(crate) struct Stock<C: Context> {
 impl<C: Context> Stock<C> {
     pub(crate) fn new(config: &Config, cleanup: Option<Cleanup<[u8], C>>) -> Result<Self, CreateError> {
         let size = config.buffer_size;
+        // Lengths are 32 bits, here and in the framework's descriptions of memory.
+        if u32::try_from(size).is_err() {
+            return Err(CreateError::InvalidConfig);
+        }
         let layout = Layout::from_size_align(size, 1).map_err(|_| CreateError::InvalidConfig)?;
         Ok(Self {
             slots: Slots::new(config, layout)?,
@@ -111,6 +116,13 @@ impl<C: Context> Buffer<'_, C> {
     pub fn parts_mut(&mut self) -> (&mut [u8], &mut C) {
         // SAFETY: the slot is this buffer's, borrowed exclusively.
         unsafe { view(self.stock, self.slot) }
+    }
+}
+
+impl<C: Context> Buffer<'_, C> {
+    /// Describes the bytes, for a framework function that takes a `WDF_MEMORY_DESCRIPTOR`.
+    pub fn memory_descriptor(&mut self) -> MemoryDescriptor<'_> {
+        MemoryDescriptor::new(self.payload_mut())
     }
 }
 

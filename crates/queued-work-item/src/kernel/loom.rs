@@ -13,7 +13,6 @@ use super::{EventKind, Irql, Target};
 use crate::NtStatus;
 
 pub(crate) mod parameters;
-#[allow(dead_code, reason = "its users come with the next change")]
 mod timer;
 
 pub(crate) use self::timer::Timer;
@@ -227,5 +226,14 @@ impl WorkItem {
 
     pub(crate) fn dispose(&self, _: bool) {
         drop(self.0.lock().ok().and_then(|mut object| object.take()));
+    }
+}
+
+/// Nobody takes a description here.
+pub(crate) struct RawDescriptor;
+
+impl RawDescriptor {
+    pub(crate) const fn new(_: *mut u8, _: u32) -> Self {
+        Self
     }
 }

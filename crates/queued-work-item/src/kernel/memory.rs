@@ -1,9 +1,12 @@
 //! Pool memory of any alignment.
 
 use core::alloc::Layout;
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 use super::backend;
+use crate::CreateError;
 
 /// What the pool guarantees (`MEMORY_ALLOCATION_ALIGNMENT` on 64-bit Windows).
 const POOL_ALIGNMENT: usize = 16;
@@ -75,5 +78,53 @@ impl Drop for Block {
     fn drop(&mut self) {
         // SAFETY: `base` came from the pool, is freed only here, and what it held is gone with its owner.
         unsafe { backend::free(self.base) };
+    }
+}
+
+/// A fixed number of plain values in nonpaged pool: a boxed slice, made fallibly.
+///
+/// # Invariants
+/// The block holds `length` initialised values.
+pub(crate) struct Array<T: Copy> {
+    memory: Block,
+    length: usize,
+    values: PhantomData<T>,
+}
+
+impl<T: Copy> Array<T> {
+    /// `length` times `value`. IRQL `<= DISPATCH_LEVEL`.
+    pub(crate) fn new(length: usize, value: T) -> Result<Self, CreateError> {
+        let layout = Layout::array::<T>(length).map_err(|_| CreateError::InvalidConfig)?;
+        let memory = Block::zeroed(layout).ok_or(CreateError::OutOfMemory)?;
+        let start = memory.start().cast::<T>();
+        for index in 0..length {
+            // SAFETY: the block has room for `length` values.
+            let place = unsafe { start.add(index) };
+            // SAFETY: as above, aligned, and nobody else's.
+            unsafe { place.write(value) };
+        }
+        Ok(Self {
+            memory,
+            length,
+            values: PhantomData,
+        })
+    }
+}
+
+impl<T: Copy> Deref for Array<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        let start = self.memory.start().cast::<T>().as_ptr();
+        // SAFETY: by the invariant; shared like `self`.
+        unsafe { core::slice::from_raw_parts(start, self.length) }
+    }
+}
+
+impl<T: Copy> DerefMut for Array<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        let start = self.memory.start().cast::<T>().as_ptr();
+        // SAFETY: by the invariant; borrowed exclusively like `self`.
+        unsafe { core::slice::from_raw_parts_mut(start, self.length) }
     }
 }

@@ -13,6 +13,7 @@
 //! | `RawEvent` | set at `<= DISPATCH_LEVEL`, waited for at `PASSIVE_LEVEL` |
 //! | `WorkItem`, `Parent` | a routine started later on a system thread at `PASSIVE_LEVEL`; the object it hangs on |
 //! | `Timer` | a routine called once, at `DISPATCH_LEVEL`, when its time has come; and the clock that it goes by |
+//! | `RawDescriptor` | a buffer's address and length, as the framework takes them |
 //! | `parameters` | numbers that outlive the driver, by name, in its `Parameters` key; at `PASSIVE_LEVEL` |
 //! | `atomic`, `cell` | `core`'s own, or the model checker's |
 //!
@@ -21,6 +22,7 @@
 
 #[cfg(not(loom))]
 pub(crate) mod cell;
+mod descriptor;
 mod event;
 mod lock;
 mod memory;
@@ -50,13 +52,12 @@ pub(crate) use self::backend::parameters;
 #[cfg(all(loom, test))]
 pub(crate) use self::backend::set_starts;
 pub use self::backend::{Parent, current_irql, current_thread_id, performance_counter};
-#[allow(unused_imports, reason = "its users come with the next change")]
-pub(crate) use self::backend::Timer;
-pub(crate) use self::backend::{WorkItem, atomic, check_irql, check_irql_is};
+pub(crate) use self::backend::{Timer, WorkItem, atomic, check_irql, check_irql_is};
+pub use self::descriptor::MemoryDescriptor;
 pub use self::event::{Event, EventKind};
 pub(crate) use self::event::{StackEvent, with_stack_event};
 pub use self::lock::{SpinLock, SpinLockGuard};
-pub(crate) use self::memory::Block;
+pub(crate) use self::memory::{Array, Block};
 pub use self::shared::Shared;
 
 /// An interrupt request level.
@@ -90,11 +91,9 @@ impl fmt::Display for Irql {
 }
 
 /// The clock of [`Timer`]s counts 100 ns.
-#[allow(dead_code, reason = "its users come with the next change")]
 pub(crate) const UNITS_PER_SECOND: u64 = 10_000_000;
 
 /// As [`UNITS_PER_SECOND`].
-#[allow(dead_code, reason = "its users come with the next change")]
 pub(crate) const UNITS_PER_MILLISECOND: u64 = UNITS_PER_SECOND / 1_000;
 
 /// What a work item or a timer calls, by function pointers: the backends know nothing of the queue's types.

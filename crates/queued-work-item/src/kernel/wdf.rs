@@ -10,7 +10,8 @@ use core::ptr::{self, NonNull};
 use core::time::Duration;
 
 use wdk_sys::{
-    KEVENT, KIRQL, KPROCESSOR_MODE, KSPIN_LOCK, LARGE_INTEGER, PVOID, SIZE_T, ULONG, WDFOBJECT,
+    KEVENT, KIRQL, KPROCESSOR_MODE, KSPIN_LOCK, LARGE_INTEGER, PVOID, SIZE_T, ULONG, WDF_MEMORY_DESCRIPTOR,
+    WDFOBJECT,
     ntddk::{
         ExFreePoolWithTag, KeAcquireSpinLockAtDpcLevel, KeAcquireSpinLockRaiseToDpc, KeClearEvent,
         KeGetCurrentIrql, KeInitializeEvent, KeQueryPerformanceCounter, KeReleaseSpinLock,
@@ -18,11 +19,10 @@ use wdk_sys::{
     },
 };
 
-use super::{EventKind, Irql};
+use super::{EventKind, Irql, MemoryDescriptor};
 
 mod object;
 pub(crate) mod parameters;
-#[allow(dead_code, reason = "its users come with the next change")]
 mod timer;
 mod work;
 
@@ -225,5 +225,28 @@ impl Parent {
 impl fmt::Debug for Parent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Parent").field(&self.0).finish()
+    }
+}
+
+/// A `WDF_MEMORY_DESCRIPTOR` of the kind that needs no object: `WdfMemoryDescriptorTypeBuffer`.
+pub(crate) struct RawDescriptor(WDF_MEMORY_DESCRIPTOR);
+
+impl RawDescriptor {
+    pub(crate) fn new(start: *mut u8, length: u32) -> Self {
+        let mut raw = WDF_MEMORY_DESCRIPTOR {
+            Type: wdk_sys::_WDF_MEMORY_DESCRIPTOR_TYPE::WdfMemoryDescriptorTypeBuffer,
+            ..WDF_MEMORY_DESCRIPTOR::default()
+        };
+        raw.u.BufferType.Buffer = start.cast();
+        raw.u.BufferType.Length = length;
+        Self(raw)
+    }
+}
+
+impl MemoryDescriptor<'_> {
+    /// The description, for a call that ends before this value does: a framework function that sends a request
+    /// *synchronously*. One that goes on after it has returned needs a WDFMEMORY of its own.
+    pub const fn as_wdf(&mut self) -> *mut WDF_MEMORY_DESCRIPTOR {
+        &raw mut self.raw.0
     }
 }

@@ -6,6 +6,7 @@
 
 extern crate std;
 
+mod buffers;
 mod claim;
 mod drain;
 mod free;

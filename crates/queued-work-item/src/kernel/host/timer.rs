@@ -216,12 +216,14 @@ impl Timer {
 
     /// Takes the timer out. `true`: it was set, and will not expire. `false`: it was not set, or has expired, and its
     /// callback has run, runs or is about to. IRQL `<= DISPATCH_LEVEL`.
+    #[allow(dead_code, reason = "for owners that stop a timer and keep it")]
     pub(crate) fn stop(&self) -> bool {
         check_irql(Irql::DISPATCH, "WdfTimerStop");
         self.object().is_some_and(|object| object.stop())
     }
 
     /// As [`stop`](Self::stop), and returns when no callback runs. IRQL `PASSIVE_LEVEL`.
+    #[allow(dead_code, reason = "for owners that stop a timer and keep it")]
     pub(crate) fn stop_and_wait(&self, _: &mut Passive) -> bool {
         check_irql(Irql::PASSIVE, "WdfTimerStop that waits");
         let Some(object) = self.object() else { return false };

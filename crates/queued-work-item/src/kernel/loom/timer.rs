@@ -99,11 +99,13 @@ impl Timer {
         true
     }
 
+    #[allow(dead_code, reason = "for owners that stop a timer and keep it")]
     pub(crate) fn stop(&self) -> bool {
         self.object()
             .is_some_and(|object| object.lock().set.take().is_some())
     }
 
+    #[allow(dead_code, reason = "for owners that stop a timer and keep it")]
     pub(crate) fn stop_and_wait(&self, _: &mut Passive) -> bool {
         let Some(object) = self.object() else { return false };
         let mut state = object.lock();

@@ -126,6 +126,7 @@ impl Timer {
 
     /// Takes the timer out. `true`: it was set, and will not expire. `false`: it was not set, or has expired, and
     /// its callback has run, runs or is about to. IRQL `<= DISPATCH_LEVEL`.
+    #[allow(dead_code, reason = "for owners that stop a timer and keep it")]
     pub(crate) fn stop(&self) -> bool {
         let handle = self.handle.lock();
         let Some(timer) = *handle else { return false };
@@ -135,6 +136,7 @@ impl Timer {
 
     /// As [`stop`](Self::stop), and returns when no callback runs. Starts while it waits may be ignored. One thread
     /// at a time. IRQL `PASSIVE_LEVEL`.
+    #[allow(dead_code, reason = "for owners that stop a timer and keep it")]
     pub(crate) fn stop_and_wait(&self, _: &mut Passive) -> bool {
         let timer = {
             let handle = self.handle.lock();
