@@ -131,7 +131,18 @@ fn fault_04_a_bad_length_costs_no_buffer() {
 /// A trigger that fails after the buffer was queued leaves pointers into the caller's stack in it.
 #[test]
 fn fault_05_no_pointer_into_a_waiter_s_frame_outlives_the_wait() {
-    // The start does not come until the waiter has gone, and its stack has been used for something else.
+    /// A frame where the waiter's was, as long as `body` runs.
+    #[inline(never)]
+    fn on_the_same_stack(body: impl FnOnce()) {
+        let other = std::hint::black_box([0x55_u8; 4096]);
+        body();
+        assert!(
+            std::hint::black_box(&other).iter().all(|byte| *byte == 0x55),
+            "somebody wrote into a frame that was left"
+        );
+    }
+
+    // The start does not come until the waiter has gone, and its stack is used for something else.
     let machine = Machine::new();
     machine.plan_starts(|_| Start::Held);
     let _in = machine.enter();
@@ -139,14 +150,11 @@ fn fault_05_no_pointer_into_a_waiter_s_frame_outlives_the_wait() {
     gate.open();
     let outcome = queue.enqueue_and_wait_timeout(&mut passive(), &[7], Duration::ZERO);
     assert_eq!(outcome, Ok(WaitOutcome::TimedOut));
-    let other = std::hint::black_box([0x55_u8; 4096]);
-    assert_eq!(machine.release(), 1);
-    queue.flush(&mut passive()).expect("flush");
+    on_the_same_stack(|| {
+        assert_eq!(machine.release(), 1);
+        queue.flush(&mut passive()).expect("flush");
+    });
     assert_eq!(log.entries(), [vec![7]]);
-    assert!(
-        other.iter().all(|byte| *byte == 0x55),
-        "somebody wrote into a frame that was left"
-    );
     drop(queue);
     // And no start can be scheduled, since the parent is being deleted: the waiter is told, whenever it came.
     for _ in 0..200 {

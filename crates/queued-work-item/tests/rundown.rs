@@ -71,6 +71,8 @@ fn users_come_and_go_through_many_rounds_and_never_meet_a_tear_down() {
     let rundown = Rundown::new();
     // What is protected: even is up, odd is torn down.
     let (generation, uses, over) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
+    // Who holds a guard. Relaxed: what orders this for who runs down is the rundown.
+    let inside = AtomicU32::new(0);
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
@@ -79,6 +81,7 @@ fn users_come_and_go_through_many_rounds_and_never_meet_a_tear_down() {
                         std::thread::yield_now();
                         continue;
                     };
+                    inside.fetch_add(1, Ordering::Relaxed);
                     let before = generation.load(Ordering::Relaxed);
                     assert!(before.is_multiple_of(2), "acquired what is torn down");
                     uses.fetch_add(1, Ordering::Relaxed);
@@ -88,6 +91,7 @@ fn users_come_and_go_through_many_rounds_and_never_meet_a_tear_down() {
                         before,
                         "torn down under a guard"
                     );
+                    inside.fetch_sub(1, Ordering::Relaxed);
                     drop(guard);
                 }
             });
@@ -99,7 +103,7 @@ fn users_come_and_go_through_many_rounds_and_never_meet_a_tear_down() {
                 for _ in 0..2 {
                     waiters.spawn(|| {
                         rundown.run_down(&mut passive());
-                        assert!(generation.load(Ordering::Relaxed) < 2 * ROUNDS);
+                        assert_eq!(inside.load(Ordering::Relaxed), 0, "somebody still has a guard");
                     });
                 }
                 rundown.run_down(&mut passive());

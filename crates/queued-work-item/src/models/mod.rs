@@ -6,6 +6,7 @@
 
 extern crate std;
 
+mod again;
 mod buffers;
 mod claim;
 mod drain;
