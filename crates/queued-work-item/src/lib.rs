@@ -157,8 +157,12 @@
 //! | [`cancel`](QueuedWorkItem::cancel) | PASSIVE | none |
 //! | [`len`](QueuedWorkItem::len), [`counters`](QueuedWorkItem::counters), … | <= DISPATCH | none |
 //!
-//! "Inside the queue" is its callback and its completions. A callback that waits for another queue whose callback waits
-//! for this one is not detected.
+//! What only takes a value apart (a status, an error, a configuration, an item's or a buffer's parts) may be called at any
+//! IRQL. In a release build nothing that a caller can do panics; a call that is refused has changed nothing, and hands
+//! back what it was given.
+//!
+//! "Inside the queue" is its callback, its cleanup and its completions. A callback that waits for another queue whose
+//! callback waits for this one is not detected.
 //!
 //! Verbs that block take a `&mut` [`Passive`], which only code at `PASSIVE_LEVEL` can have and which a
 //! [spin-lock guard](kernel::SpinLock::lock_from_passive) borrows: waiting under a lock does not compile.
@@ -240,7 +244,9 @@
 //! | `DMF_QueuedWorkItem_Flush`, which drops and ends | [`flush`](QueuedWorkItem::flush), which waits; [`cancel`](QueuedWorkItem::cancel), which drops; [`close`](QueuedWorkItem::close), which ends |
 //! | `DMF_ThreadedBufferQueue_Stop`, `_Start` | [`stop`](QueuedWorkItem::stop), [`stop_and_wait`](QueuedWorkItem::stop_and_wait), [`start`](QueuedWorkItem::start) |
 //! | `DMF_BufferQueue`, `DMF_BufferPool` | [`BufferQueue`], [`BufferPool`] |
-//! | `EvtBufferQueueReuseCleanup` | [`QueuedWorkItem::create_with_cleanup`] |
+//! | `DMF_BufferQueue_Flush`, which discards | [`BufferQueue::clear`] |
+//! | `EvtBufferQueueReuseCleanup` | [`QueuedWorkItem::create_with_cleanup`], and those of pool and buffer queue |
+//! | `DMF_ScheduledTask` | [`ScheduledTask`] |
 //! | `WDFWORKITEM`, whose enqueue coalesces and whose callbacks may overlap | one under each queue, scheduled once for many items |
 //! | `EX_RUNDOWN_REF` | [`Rundown`] |
 #![no_std]

@@ -37,7 +37,7 @@ impl fmt::Display for EnqueueTimedErrorKind {
     }
 }
 
-/// A refused [`enqueue_with_timer`](BufferQueue::enqueue_with_timer), with the buffer.
+/// A refused [`enqueue_with_timer`](crate::BufferQueue::enqueue_with_timer), with the buffer.
 pub struct EnqueueTimedError<'a, C: Context> {
     kind: EnqueueTimedErrorKind,
     buffer: Buffer<'a, C>,
