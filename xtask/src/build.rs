@@ -249,13 +249,15 @@ impl Builder<'_> {
         Ok(sys)
     }
 
+    /// Only the driver's own INF goes to Windows, and has its rules to keep; what Wine gets is a copy that it can read.
     fn stamp_inf(&self, step: &Step, inx: &str, to: &Path) -> Result<()> {
         let source = self.context.paths.root().join(format!("{inx}.inx"));
         if !source.is_file() {
             step.line(&format!("warning: there is no {inx}.inx: no INF is made"));
             return Ok(());
         }
-        inf::stamp_file(&self.context.paths, &source, to)
+        let inf = inf::stamp(&self.context.paths, &source)?;
+        write_if_changed(to, inf::for_wine(&inf)).map(|_| ())
     }
 
     fn program(&self, step: &Step, package: &Package, exe: &str) -> Result<PathBuf> {

@@ -8,10 +8,12 @@ mod bench;
 mod budget;
 mod build;
 mod count;
+mod emulate;
 mod identity;
 mod inf;
 mod kits;
 mod lint;
+mod package;
 mod packages;
 mod patch;
 mod paths;
@@ -63,6 +65,8 @@ enum Command {
     Setup,
     /// Build the driver, the KMDF runtime for Wine, the harness and the INF into one folder
     Build(build::Options),
+    /// Make the package for a Windows test machine: the driver, its INF and catalog, signed, and the harness
+    Package(package::Options),
     /// Set up, build, install the driver from its INF in Wine, run the main scenario, and remove the driver
     Run(wine::RunOptions),
     /// Run every test: formatting, lints, host tests, documentation, the Windows build, and the driver in Wine
@@ -111,6 +115,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Setup => setup::run(&context),
         Command::Build(options) => build::run(&context, options),
+        Command::Package(options) => package::run(&context, options),
         Command::Run(options) => wine::run(&context, options),
         Command::Test(options) => {
             let passed = test::run(&context, options)?;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use anyhow::{Context as _, Result, bail, ensure};
 use object::{
     LittleEndian as LE, pe,
-    read::pe::{ImageNtHeaders as _, ImageOptionalHeader as _, Import, PeFile64},
+    read::pe::{ImageNtHeaders as _, ImageOptionalHeader as _, Import, PeFile64, ResourceDirectoryEntryData},
 };
 
 /// What an image is for, which decides what it may import.
@@ -134,6 +134,51 @@ fn imports(file: &PeFile64<'_>) -> Result<BTreeMap<String, Vec<String>>> {
         names.sort();
     }
     Ok(found)
+}
+
+/// The file version that an image's version resource states.
+pub(crate) fn version(image: &[u8]) -> Result<[u16; 4]> {
+    /// The resource type of a version.
+    const RT_VERSION: u16 = 16;
+    /// What the fixed part begins with; it is at a multiple of four, after the resource's own header and name.
+    const SIGNATURE: [u8; 4] = 0xfeef_04bd_u32.to_le_bytes();
+
+    let file = PeFile64::parse(image).context("it is not a 64-bit PE image")?;
+    let sections = file.section_table();
+    let directory = file
+        .data_directories()
+        .resource_directory(image, &sections)?
+        .context("it has no resources")?;
+    // By type, by name, by language: of each the first will do, since there is one version.
+    let mut entry = directory
+        .root()?
+        .entries
+        .iter()
+        .find(|entry| entry.name_or_id().id() == Some(RT_VERSION))
+        .context("it has no version resource")?;
+    let data = loop {
+        match entry.data(directory)? {
+            ResourceDirectoryEntryData::Table(table) => {
+                entry = table.entries.first().context("its version resource is empty")?;
+            }
+            ResourceDirectoryEntryData::Data(data) => break data,
+        }
+    };
+    let bytes = sections
+        .pe_data_at(image, data.offset_to_data.get(LE))
+        .and_then(|bytes| bytes.get(..data.size.get(LE) as usize))
+        .context("its version resource is cut off")?;
+    let fixed = bytes
+        .chunks_exact(4)
+        .position(|word| word == SIGNATURE)
+        .map(|word| &bytes[word * 4..])
+        .context("its version resource has no numbers")?;
+    let field = |at: usize| -> Result<u16> {
+        let pair = fixed.get(at..at + 2).context("its version resource is cut off")?;
+        Ok(u16::from_le_bytes([pair[0], pair[1]]))
+    };
+    // Two double words, high parts first.
+    Ok([field(10)?, field(8)?, field(14)?, field(12)?])
 }
 
 /// Where the header keeps the checksum.

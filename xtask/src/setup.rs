@@ -8,7 +8,7 @@ use std::{fs, process::Command};
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    Context, kits,
+    Context, emulate, kits,
     process::{Tool, find_program},
     sanitize,
     toolchain::{self, KERNEL_TARGET, Kit, PROGRAM_TARGET, Rust},
@@ -46,6 +46,12 @@ const VALGRIND_PACKAGES: &[&str] = &["binutils", "valgrind"];
 /// What `AddressSanitizer` and `ThreadSanitizer` need at run time.
 const SANITIZER_PACKAGES: &[&str] = &["libclang-rt-19-dev"];
 
+/// Makes a test certificate, signs packages, and judges signatures.
+const SIGNING_PACKAGES: &[&str] = &["openssl", "osslsigncode"];
+
+/// Makes an environment of its own for the emulator.
+const PYTHON_PACKAGES: &[&str] = &["python3", "python3-venv"];
+
 /// Installs what is lacking and prepares everything that does not depend on the sources of the driver.
 pub(crate) fn run(context: &Context) -> Result<()> {
     let _lock = context.paths.lock(context.progress)?;
@@ -55,6 +61,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
         install(context, &needs, rust_is_lacking)?;
     }
     kits::assemble(context, &Kit::require()?)?;
+    emulate::install(context)?;
     wine::Prefix::ensure(context)?;
     Ok(())
 }
@@ -83,18 +90,35 @@ fn needs(rust_is_lacking: bool) -> Vec<Need> {
             packages: WINE_PACKAGES,
         },
         Need {
-            missing: ["valgrind", "objdump"]
-                .into_iter()
-                .filter(|program| find_program(program).is_none())
-                .map(str::to_owned)
-                .collect(),
+            missing: lacking_programs(&["valgrind", "objdump"]),
             packages: VALGRIND_PACKAGES,
         },
         Need {
             missing: sanitize::missing(),
             packages: SANITIZER_PACKAGES,
         },
+        Need {
+            missing: lacking_programs(&["openssl", "osslsigncode"]),
+            packages: SIGNING_PACKAGES,
+        },
+        Need {
+            missing: if emulate::can_install() {
+                Vec::new()
+            } else {
+                vec!["python3 with its modules venv and ensurepip".to_owned()]
+            },
+            packages: PYTHON_PACKAGES,
+        },
     ]
+}
+
+/// Those of some programs that are not in `PATH`.
+fn lacking_programs(programs: &[&str]) -> Vec<String> {
+    programs
+        .iter()
+        .filter(|program| find_program(program).is_none())
+        .map(|program| (*program).to_owned())
+        .collect()
 }
 
 fn install(context: &Context, needs: &[Need], rust_is_lacking: bool) -> Result<()> {

@@ -198,7 +198,14 @@ fn configuration(context: &Context, rust: &Rust, kit: &Kit, kits: &Kits) -> Resu
     config["target"][KERNEL_TARGET] = Item::Table(kernel);
     let mut program = table();
     program["linker"] = value(MINGW_GCC);
-    program["rustflags"] = value(array(remaps.iter().map(String::as_str)));
+    let program_flags = [
+        // No time in the header, and no symbol table, which names temporary files: the same sources, the same bytes.
+        "-Clink-arg=-Wl,--no-insert-timestamp",
+        "-Cstrip=symbols",
+    ];
+    program["rustflags"] = value(array(
+        program_flags.into_iter().chain(remaps.iter().map(String::as_str)),
+    ));
     config["target"][PROGRAM_TARGET] = Item::Table(program);
 
     let mut env = table();

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     Context, budget, build,
     count::Count,
-    lint,
+    emulate, lint, package,
     process::Tool,
     progress::Step,
     sanitize,
@@ -65,6 +65,12 @@ enum Part {
     Docs,
     /// The driver, the KMDF runtime and the harness build without warnings, and their images are sound
     Build,
+    /// The package for Windows: signatures and catalog, by osslsigncode
+    Package,
+    /// The driver's entry in an emulator of Windows, speakeasy
+    Emulate,
+    /// The driver, its INF and the harness built in another folder: the same bytes
+    Reproducible,
     /// The KMDF runtime in Wine, by a driver made for it
     Wdfldr,
     /// The main scenario in Wine
@@ -77,7 +83,7 @@ enum Part {
 
 impl Part {
     /// Every part, in the order in which they run: what is quick and fails often comes first.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::Format,
         Self::Lints,
         Self::Host,
@@ -88,6 +94,9 @@ impl Part {
         Self::Soak,
         Self::KernelLints,
         Self::Build,
+        Self::Package,
+        Self::Emulate,
+        Self::Reproducible,
         Self::Wdfldr,
         Self::Run,
         Self::Scenarios,
@@ -103,9 +112,17 @@ impl Part {
         matches!(self, Self::Wdfldr | Self::Run | Self::Scenarios | Self::Reinstall)
     }
 
-    /// Builds what only Windows compiles.
+    /// Builds what only Windows runs, or tests what was built.
     fn is_for_windows(self) -> bool {
-        matches!(self, Self::KernelLints | Self::Build)
+        matches!(
+            self,
+            Self::KernelLints | Self::Build | Self::Package | Self::Emulate | Self::Reproducible
+        )
+    }
+
+    /// Whether it tests what the part `build` makes.
+    fn needs_build(self) -> bool {
+        self.needs_wine() || matches!(self, Self::Package | Self::Emulate)
     }
 
     /// Needs more than a Rust tool chain, or minutes.
@@ -142,7 +159,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<bool> {
     let mut failures = Vec::new();
     let mut is_built = options.runtime.no_build;
     for part in wanted {
-        let result = if part.needs_wine() && !is_built {
+        let result = if part.needs_build() && !is_built {
             // Not wanted as a part, or failed as one: either way, what is tested must be built from these sources.
             match tests.build() {
                 Ok(_) => {
@@ -226,6 +243,9 @@ impl Tests<'_> {
             }
             Part::Docs => self.cargo("docs", &["doc", "--locked", "--no-deps"]),
             Part::Build => self.build(),
+            Part::Package => package::test::run(self.context),
+            Part::Emulate => emulate::run(self.context),
+            Part::Reproducible => package::reproducible::run(self.context).map(|()| Count::ONE),
             Part::Wdfldr => test_runtime(self.context, self.runtime.as_deref()),
             Part::Run => self.end_to_end().run(),
             Part::Scenarios => {
