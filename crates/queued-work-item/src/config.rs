@@ -1,6 +1,7 @@
 //! How many buffers, how large, and how far they may grow.
 
 use crate::CreateError;
+use crate::kernel::Pool;
 
 /// What a queue is created with: DMF's `DMF_CONFIG_BufferQueue`.
 ///
@@ -19,6 +20,8 @@ pub struct Config {
     /// May the queue grow past `buffer_count`, one pool allocation a buffer, up to this many buffers in all? Surplus
     /// buffers are freed when they come back.
     pub lookaside: Option<u32>,
+    /// What buffers lie in: decided by the type of what is created, since it decides where that may be used.
+    pub(crate) pool: Pool,
 }
 
 /// More than this many buffers do not fit the index of the lock-free words.
@@ -32,7 +35,14 @@ impl Config {
             buffer_count,
             buffer_size: 0,
             lookaside: None,
+            pool: Pool::NonPaged,
         }
+    }
+
+    /// The same, with buffers that may be paged out.
+    pub(crate) const fn paged(mut self) -> Self {
+        self.pool = Pool::Paged;
+        self
     }
 
     /// The longest payload, in bytes.

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::NtStatus;
+use crate::kernel::{Irql, check_irql};
 
 /// The item that runs: exclusive access to its payload and its buffer's context, and the status that it will leave.
 ///
@@ -21,31 +22,45 @@ pub struct Item<'a, T: ?Sized, C = ()> {
     pub(crate) payload: &'a mut T,
     pub(crate) context: &'a mut C,
     pub(crate) status: NtStatus,
+    /// Payload and context may be paged out.
+    pub(crate) pageable: bool,
 }
 
 impl<T: ?Sized, C> Item<'_, T, C> {
+    /// Debug builds and the host backend stop a callback that looks at what may be paged out with its IRQL raised.
+    fn touch(&self) {
+        if self.pageable {
+            check_irql(Irql::APC, "a pageable item");
+        }
+    }
+
     /// The payload: bytes have exactly the length that was enqueued.
-    pub const fn payload(&self) -> &T {
+    pub fn payload(&self) -> &T {
+        self.touch();
         self.payload
     }
 
     /// The payload, to work in.
-    pub const fn payload_mut(&mut self) -> &mut T {
+    pub fn payload_mut(&mut self) -> &mut T {
+        self.touch();
         self.payload
     }
 
     /// The buffer's context: `C::default()` at the begin of each run.
-    pub const fn context(&self) -> &C {
+    pub fn context(&self) -> &C {
+        self.touch();
         self.context
     }
 
     /// The buffer's context, to write.
-    pub const fn context_mut(&mut self) -> &mut C {
+    pub fn context_mut(&mut self) -> &mut C {
+        self.touch();
         self.context
     }
 
     /// Both at once.
-    pub const fn parts_mut(&mut self) -> (&mut T, &mut C) {
+    pub fn parts_mut(&mut self) -> (&mut T, &mut C) {
+        self.touch();
         (self.payload, self.context)
     }
 

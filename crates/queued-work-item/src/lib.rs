@@ -288,7 +288,7 @@ pub use self::error::{CreateError, EnqueueError, EnqueueErrorKind, PossibleDeadl
 pub use self::item::Item;
 pub use self::passive::Passive;
 pub use self::payload::Payload;
-pub use self::queue::{Close, Closed, Context, Counters, QueuedWorkItem, WaitOutcome};
+pub use self::queue::{Close, Closed, Context, Counters, PagedQueuedWorkItem, QueuedWorkItem, WaitOutcome};
 pub use self::rundown::{NotRunDown, Rundown, RundownGuard, RunningDown};
 pub use self::scheduled_task::ScheduledTask;
 pub use self::status::NtStatus;

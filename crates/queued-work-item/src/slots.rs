@@ -8,14 +8,21 @@
 //! A control is what other threads may look at although the buffer is not theirs (links, the waiter's place), so the
 //! controls of lookaside buffers are in the table, which is never freed before the instance is. The head is the
 //! owner's: completion and context.
+//!
+//! Where heads and payloads may be paged out, they are an allocation of their own, and the slab is controls alone:
+//! ```text
+//! nonpaged: | control | x buffer_count, and the table       paged: | head | payload | x buffer_count
+//! ```
+//! What is looked at under a spin lock, or by a thread at `DISPATCH_LEVEL`, is controls only. Whoever asks for a head or
+//! a payload is their owner, at `PASSIVE_LEVEL`, which debug builds check here.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::free::{FreeStack, NIL, PopError};
-use crate::kernel::Block;
 use crate::kernel::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::kernel::cell::UnsafeCell;
+use crate::kernel::{Block, Irql, Pool, check_irql};
 use crate::waiter::WaiterSlot;
 use crate::{Config, CreateError};
 
@@ -86,15 +93,19 @@ pub(crate) struct Slots<K, C> {
     count: u32,
     max: u32,
     stride: usize,
-    head_offset: usize,
+    /// The first slot's head. The others follow, `body_stride` apart.
+    bodies: NonNull<u8>,
+    body_stride: usize,
     payload_offset: usize,
     /// Head and payload of a lookaside block.
     block: Layout,
-    block_payload_offset: usize,
     free: FreeStack,
     spare: FreeStack,
     owns: core::marker::PhantomData<Head<K, C>>,
+    /// What heads and payloads lie in.
+    pool: Pool,
     _memory: Block,
+    _bodies: Option<Block>,
 }
 
 // SAFETY: the slots are shared by protocol (see the invariants); completions and contexts move between threads.
@@ -110,10 +121,14 @@ impl<K, C: Default> Slots<K, C> {
         let count = config.buffer_count;
         let payload = payload.align_to(PAYLOAD_ALIGNMENT).map_err(|_| INVALID)?;
         let head = Layout::new::<Head<K, C>>();
-        let (body, head_offset) = Layout::new::<Control>().extend(head).map_err(|_| INVALID)?;
-        let (slot, payload_offset) = body.extend(payload).map_err(|_| INVALID)?;
-        let slot = slot.pad_to_align();
         let (block, block_payload_offset) = head.extend(payload).map_err(|_| INVALID)?;
+        let body = block.pad_to_align();
+        let control = Layout::new::<Control>();
+        let (slot, head_offset) = match config.pool {
+            Pool::NonPaged => control.extend(body).map_err(|_| INVALID)?,
+            Pool::Paged => (control, 0),
+        };
+        let slot = slot.pad_to_align();
         let stride = slot.size();
         let slab = array(slot, count).ok_or(INVALID)?;
         let extras = array(Layout::new::<Extra>(), max - count).ok_or(INVALID)?;
@@ -123,20 +138,32 @@ impl<K, C: Default> Slots<K, C> {
         let slab = memory.start();
         // SAFETY: the offset lies inside the allocation.
         let table = unsafe { slab.add(table_offset) }.cast::<Extra>();
+        let (bodies, body_stride, apart) = match config.pool {
+            Pool::Paged => {
+                let bodies = array(body, count).ok_or(INVALID)?;
+                let apart = Block::zeroed_in(Pool::Paged, bodies).ok_or(CreateError::OutOfMemory)?;
+                (apart.start(), body.size(), Some(apart))
+            }
+            Pool::NonPaged if count == 0 => (slab, stride, None),
+            // SAFETY: the offset lies inside the first slot.
+            Pool::NonPaged => (unsafe { slab.add(head_offset) }, stride, None),
+        };
         let slots = Self {
             slab,
             table,
             count,
             max,
             stride,
-            head_offset,
-            payload_offset,
+            bodies,
+            body_stride,
+            payload_offset: block_payload_offset,
             block,
-            block_payload_offset,
             free: FreeStack::new(if count == 0 { NIL } else { 0 }),
             spare: FreeStack::new(if max == count { NIL } else { count }),
             owns: core::marker::PhantomData,
+            pool: config.pool,
             _memory: memory,
+            _bodies: apart,
         };
         for index in 0..count {
             let next = if index + 1 == count { NIL } else { index + 1 };
@@ -187,7 +214,7 @@ impl<K, C: Default> Slots<K, C> {
             Err(PopError::Empty) => return Err(Refusal::Full),
             Err(PopError::Closed) => return Err(Refusal::Closed),
         };
-        let Some(block) = Block::zeroed(self.block) else {
+        let Some(block) = Block::zeroed_in(self.pool, self.block) else {
             let late = self.spare.push(slot.0, &self.control(slot).link);
             return Err(if late { Refusal::ClosedLate } else { Refusal::Full });
         };
@@ -315,25 +342,33 @@ impl<K, C> Slots<K, C> {
         }
     }
 
+    /// May heads and payloads be paged out?
+    pub(crate) const fn is_pageable(&self) -> bool {
+        matches!(self.pool, Pool::Paged)
+    }
+
+    /// What begins with the slot's head, and has its payload `payload_offset` further on.
+    fn body(&self, slot: Slot) -> NonNull<u8> {
+        if cfg!(debug_assertions) && self.is_pageable() {
+            check_irql(Irql::APC, "pageable memory");
+        }
+        if slot.0 < self.count {
+            // SAFETY: there are `count` bodies.
+            unsafe { self.bodies.add(slot.0 as usize * self.body_stride) }
+        } else {
+            self.block_start(slot)
+        }
+    }
+
     /// The head of a slot. Valid as the invariants say; for its owner to follow.
     pub(crate) fn head(&self, slot: Slot) -> NonNull<Head<K, C>> {
-        if slot.0 < self.count {
-            // SAFETY: the offset lies inside the slot.
-            unsafe { self.slab_control(slot.0).byte_add(self.head_offset) }.cast()
-        } else {
-            self.block_start(slot).cast()
-        }
+        self.body(slot).cast()
     }
 
     /// The payload bytes of a slot, for its owner to follow.
     pub(crate) fn payload(&self, slot: Slot) -> NonNull<u8> {
-        if slot.0 < self.count {
-            // SAFETY: the offset lies inside the slot.
-            unsafe { self.slab_control(slot.0).byte_add(self.payload_offset) }.cast()
-        } else {
-            // SAFETY: the offset lies inside the block.
-            unsafe { self.block_start(slot).add(self.block_payload_offset) }
-        }
+        // SAFETY: the offset lies inside the body, which has a head and a payload.
+        unsafe { self.body(slot).add(self.payload_offset) }
     }
 
     fn slab_control(&self, index: u32) -> NonNull<Control> {

@@ -228,6 +228,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
             payload,
             context,
             status: NtStatus::SUCCESS,
+            pageable: core.slots.is_pageable(),
         };
         // SAFETY: the caller is the drainer.
         unsafe { (core.invoke)(this, &mut item, passive) };

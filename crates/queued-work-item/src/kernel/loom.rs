@@ -9,7 +9,7 @@ use std::alloc::Layout;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::{EventKind, Irql, Target};
+use super::{EventKind, Irql, Pool, Target};
 use crate::NtStatus;
 
 pub(crate) mod parameters;
@@ -46,7 +46,7 @@ fn layout(size: usize) -> Option<Layout> {
     Layout::from_size_align(size.checked_add(HEADER)?, 16).ok()
 }
 
-pub(crate) fn allocate(size: usize) -> Option<NonNull<u8>> {
+pub(crate) fn allocate(_: Pool, size: usize) -> Option<NonNull<u8>> {
     // SAFETY: the layout is not empty.
     let base = NonNull::new(unsafe { std::alloc::alloc(layout(size)?) })?;
     // SAFETY: the header has room for a size.

@@ -8,10 +8,19 @@ use core::ptr::NonNull;
 use super::backend;
 use crate::CreateError;
 
+/// Which pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pool {
+    /// Always resident, not executable: `NonPagedPoolNx`.
+    NonPaged,
+    /// May be paged out, and so touched at `<= APC_LEVEL` only: `PagedPool`.
+    Paged,
+}
+
 /// What the pool guarantees (`MEMORY_ALLOCATION_ALIGNMENT` on 64-bit Windows).
 const POOL_ALIGNMENT: usize = 16;
 
-/// A zeroed piece of nonpaged pool, given back when dropped.
+/// A zeroed piece of pool, given back when dropped.
 ///
 /// # Invariants
 /// `start` is aligned as asked for and `size` bytes from it belong to this block; `base` is what the pool returned.
@@ -26,11 +35,16 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Block {
-    /// `layout.size()` zeroed bytes. IRQL `<= DISPATCH_LEVEL`. `None` when the pool has none.
+    /// `layout.size()` zeroed bytes of nonpaged pool. IRQL `<= DISPATCH_LEVEL`. `None` when the pool has none.
     pub(crate) fn zeroed(layout: Layout) -> Option<Self> {
+        Self::zeroed_in(Pool::NonPaged, layout)
+    }
+
+    /// As [`zeroed`](Self::zeroed), of either pool. Paged pool is for `<= APC_LEVEL`: to allocate, to look at, to free.
+    pub(crate) fn zeroed_in(pool: Pool, layout: Layout) -> Option<Self> {
         let slack = layout.align().saturating_sub(POOL_ALIGNMENT);
         let size = layout.size().max(1).checked_add(slack)?;
-        let base = backend::allocate(size)?;
+        let base = backend::allocate(pool, size)?;
         // SAFETY: the pool returned `size` writable bytes.
         unsafe { base.write_bytes(0, size) };
         // SAFETY: allocated for this layout, just above.

@@ -8,7 +8,7 @@
 //! | `current_irql`, `check_irql`, `check_irql_is` | the IRQL of this thread; a complaint, by the call's name, when it is too high, or another |
 //! | `current_thread_id` | a number that no other live thread has |
 //! | `performance_counter` | a monotonic count and its frequency |
-//! | `allocate`, `free` | nonpaged, non-executable pool, 16-byte aligned, fallible |
+//! | `allocate`, `free` | nonpaged, non-executable pool, or paged pool, 16-byte aligned, fallible |
 //! | `RawSpinLock` | raises to `DISPATCH_LEVEL`, or finds itself there |
 //! | `RawEvent` | set at `<= DISPATCH_LEVEL`, waited for at `PASSIVE_LEVEL` |
 //! | `WorkItem`, `Parent` | a routine started later on a system thread at `PASSIVE_LEVEL`; the object it hangs on |
@@ -57,7 +57,7 @@ pub use self::descriptor::MemoryDescriptor;
 pub use self::event::{Event, EventKind};
 pub(crate) use self::event::{StackEvent, with_stack_event};
 pub use self::lock::{SpinLock, SpinLockGuard};
-pub(crate) use self::memory::{Array, Block};
+pub(crate) use self::memory::{Array, Block, Pool};
 pub use self::shared::Shared;
 
 /// An interrupt request level.

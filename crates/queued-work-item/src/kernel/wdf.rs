@@ -19,7 +19,7 @@ use wdk_sys::{
     },
 };
 
-use super::{EventKind, Irql, MemoryDescriptor};
+use super::{EventKind, Irql, MemoryDescriptor, Pool};
 
 mod object;
 pub(crate) mod parameters;
@@ -37,6 +37,8 @@ unsafe extern "system" {
 
 /// `NonPagedPoolNx`
 const NON_PAGED_POOL_NX: i32 = 512;
+/// `PagedPool`
+const PAGED_POOL: i32 = 1;
 /// Shows as `QWIt` in poolmon and `!poolused`.
 const TAG: ULONG = ULONG::from_le_bytes(*b"QWIt");
 
@@ -90,9 +92,16 @@ pub fn performance_counter() -> (u64, u64) {
     (count.cast_unsigned(), frequency.cast_unsigned())
 }
 
-pub(crate) fn allocate(size: usize) -> Option<NonNull<u8>> {
-    // SAFETY: callable at <= DISPATCH_LEVEL for nonpaged pool; the size is not 0.
-    let memory = unsafe { ExAllocatePoolWithTag(NON_PAGED_POOL_NX, size as SIZE_T, TAG) };
+pub(crate) fn allocate(pool: Pool, size: usize) -> Option<NonNull<u8>> {
+    let pool = match pool {
+        Pool::NonPaged => NON_PAGED_POOL_NX,
+        Pool::Paged => {
+            check_irql(Irql::APC, "ExAllocatePoolWithTag for paged pool");
+            PAGED_POOL
+        }
+    };
+    // SAFETY: callable at <= DISPATCH_LEVEL for nonpaged pool, at <= APC_LEVEL for paged; the size is not 0.
+    let memory = unsafe { ExAllocatePoolWithTag(pool, size as SIZE_T, TAG) };
     NonNull::new(memory.cast())
 }
 

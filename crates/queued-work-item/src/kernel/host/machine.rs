@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::parameters::Parameters;
 use super::timer::HeldExpiry;
 use super::work::HeldStart;
+use crate::kernel::Pool;
 
 /// What becomes of one start of a work item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,8 @@ impl<T> Planned<T> {
 pub(super) struct Inner {
     blocks: AtomicI64,
     bytes: AtomicI64,
+    /// Of those, what may be paged out.
+    paged: AtomicI64,
     allocations: AtomicU64,
     /// The allocation that fails, counted from 1; 0 is none.
     failing: AtomicU64,
@@ -97,16 +100,20 @@ impl Inner {
         self.failing.load(Ordering::Relaxed) != nth
     }
 
-    pub(super) fn allocated(&self, size: usize) {
-        self.blocks.fetch_add(1, Ordering::Relaxed);
-        self.bytes
-            .fetch_add(i64::try_from(size).unwrap_or(i64::MAX), Ordering::Relaxed);
+    pub(super) fn allocated(&self, pool: Pool, size: usize) {
+        self.count(pool, 1, i64::try_from(size).unwrap_or(i64::MAX));
     }
 
-    pub(super) fn freed(&self, size: usize) {
-        self.blocks.fetch_sub(1, Ordering::Relaxed);
-        self.bytes
-            .fetch_sub(i64::try_from(size).unwrap_or(i64::MAX), Ordering::Relaxed);
+    pub(super) fn freed(&self, pool: Pool, size: usize) {
+        self.count(pool, -1, -i64::try_from(size).unwrap_or(i64::MAX));
+    }
+
+    fn count(&self, pool: Pool, blocks: i64, bytes: i64) {
+        self.blocks.fetch_add(blocks, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if pool == Pool::Paged {
+            self.paged.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn next_start(&self) -> Start {
@@ -178,6 +185,11 @@ impl Machine {
             self.0.blocks.load(Ordering::Relaxed),
             self.0.bytes.load(Ordering::Relaxed),
         )
+    }
+
+    /// Of the bytes that are allocated now, those of paged pool.
+    pub fn outstanding_paged(&self) -> i64 {
+        self.0.paged.load(Ordering::Relaxed)
     }
 
     /// How many allocations were asked for so far, failed ones included.

@@ -1,77 +1,27 @@
 //! The public verbs.
 
+mod answers;
+mod enqueue;
+mod paged;
+
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use core::time::Duration;
 
 use crate::cleanup::Cleanup;
 use crate::engine::Core;
 use crate::kernel::atomic::Ordering;
 use crate::kernel::{Irql, Parent, check_irql};
 use crate::payload::Payload;
-use crate::{
-    Completion, Config, CreateError, EnqueueError, Item, NoCompletion, NtStatus, Outcome, Passive,
-    PossibleDeadlock, WaitError,
-};
+use crate::{Completion, Config, CreateError, Item, NoCompletion, Passive, PossibleDeadlock};
+
+pub use self::answers::{Close, Closed, Counters, WaitOutcome};
+pub use self::paged::PagedQueuedWorkItem;
 
 /// A buffer's context: room of its own for each run, reset to the default between uses.
 pub trait Context: Default + Send + 'static {}
 
 impl<C: Default + Send + 'static> Context for C {}
-
-/// What a close does with what has not begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Close {
-    /// It runs.
-    Drain,
-    /// It is dropped; whoever waits for it is told.
-    Cancel,
-}
-
-/// What a close did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// Items that this call dropped.
-    pub cancelled: u64,
-}
-
-/// What came of a bounded wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaitOutcome {
-    /// The item ran and its callback left this status.
-    Ran(NtStatus),
-    /// The time ran out first. The item runs all the same, exactly once, unless it is cancelled.
-    TimedOut,
-}
-
-impl WaitOutcome {
-    /// The NTSTATUS that stands for it.
-    pub const fn status(self) -> NtStatus {
-        match self {
-            Self::Ran(status) => status,
-            Self::TimedOut => NtStatus::TIMEOUT,
-        }
-    }
-}
-
-/// What happened to a queue so far. Read under one lock: the figures fit each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Enqueues that succeeded.
-    pub enqueued: u64,
-    /// Items that have run, their waiters and completions told.
-    pub executed: u64,
-    /// Items that were dropped before they began.
-    pub cancelled: u64,
-    /// Enqueues refused because no buffer was free.
-    pub refused_full: u64,
-    /// Enqueues refused because the payload was too long.
-    pub refused_too_long: u64,
-    /// Enqueues refused because the queue was closing.
-    pub refused_closing: u64,
-}
 
 /// A queue of work items: each enqueue runs the callback once, at `PASSIVE_LEVEL`, with its own payload, in order.
 ///
@@ -318,170 +268,6 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
             refused_too_long: refused(&core.refused.too_long),
             refused_closing: refused(&core.refused.closing),
         }
-    }
-}
-
-impl<K: Completion, C: Context> QueuedWorkItem<[u8], K, C> {
-    /// Copies `payload` into a free buffer and queues it.
-    ///
-    /// # IRQL
-    /// `<= DISPATCH_LEVEL`. It never blocks, and allocates only where the configuration lets it grow.
-    ///
-    /// # Errors
-    /// `Full`, `TooLong` or `Closing`; nothing has changed.
-    pub fn enqueue(&self, payload: &[u8]) -> Result<(), EnqueueError<()>> {
-        match self.core().submit_bytes(payload, None, core::ptr::null_mut()) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.map(drop)),
-        }
-    }
-
-    /// As [`enqueue`](Self::enqueue); `completion` is called once the item has ended.
-    ///
-    /// # IRQL
-    /// `<= DISPATCH_LEVEL`.
-    ///
-    /// # Errors
-    /// As for `enqueue`, with the completion, which is not called.
-    pub fn enqueue_with(&self, payload: &[u8], completion: K) -> Result<(), EnqueueError<K>> {
-        match self
-            .core()
-            .submit_bytes(payload, Some(completion), core::ptr::null_mut())
-        {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.map(returned)),
-        }
-    }
-
-    /// As [`enqueue`](Self::enqueue), and waits for this very item: the status that its callback left.
-    ///
-    /// # IRQL
-    /// `PASSIVE_LEVEL`.
-    ///
-    /// # Errors
-    /// [`WaitError`]: refused, cancelled before it began, or called from inside the queue.
-    pub fn enqueue_and_wait(&self, passive: &mut Passive, payload: &[u8]) -> Result<NtStatus, WaitError<()>> {
-        self.wait(passive, payload, None).map(WaitOutcome::status)
-    }
-
-    /// As [`enqueue_and_wait`](Self::enqueue_and_wait), for `timeout` at most.
-    ///
-    /// # IRQL
-    /// `PASSIVE_LEVEL`.
-    ///
-    /// # Errors
-    /// As for `enqueue_and_wait`; running out of time is an outcome, not an error.
-    pub fn enqueue_and_wait_timeout(
-        &self,
-        passive: &mut Passive,
-        payload: &[u8],
-        timeout: Duration,
-    ) -> Result<WaitOutcome, WaitError<()>> {
-        self.wait(passive, payload, Some(timeout))
-    }
-
-    fn wait(
-        &self,
-        _: &mut Passive,
-        payload: &[u8],
-        timeout: Option<Duration>,
-    ) -> Result<WaitOutcome, WaitError<()>> {
-        let core = self.core();
-        if core.is_inside() {
-            return Err(WaitError::PossibleDeadlock(()));
-        }
-        let waited = core.wait_for(timeout, |waiter| core.submit_bytes(payload, None, waiter));
-        conclude(waited.map_err(|error| error.map(drop)))
-    }
-}
-
-impl<T: Send + 'static, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
-    /// Moves `payload` into a free buffer and queues it.
-    ///
-    /// # IRQL
-    /// `<= DISPATCH_LEVEL`. It never blocks, and allocates only where the configuration lets it grow.
-    ///
-    /// # Errors
-    /// `Full` or `Closing`, with the payload; nothing has changed.
-    pub fn enqueue(&self, payload: T) -> Result<(), EnqueueError<T>> {
-        match self.core().submit_value(payload, None, core::ptr::null_mut()) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.map(|(payload, _)| payload)),
-        }
-    }
-
-    /// As [`enqueue`](Self::enqueue); `completion` is called once the item has ended.
-    ///
-    /// # IRQL
-    /// `<= DISPATCH_LEVEL`.
-    ///
-    /// # Errors
-    /// As for `enqueue`, with payload and completion, which is not called.
-    pub fn enqueue_with(&self, payload: T, completion: K) -> Result<(), EnqueueError<(T, K)>> {
-        match self
-            .core()
-            .submit_value(payload, Some(completion), core::ptr::null_mut())
-        {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.map(|(payload, completion)| (payload, returned(completion)))),
-        }
-    }
-
-    /// As [`enqueue`](Self::enqueue), and waits for this very item: the status that its callback left.
-    ///
-    /// # IRQL
-    /// `PASSIVE_LEVEL`.
-    ///
-    /// # Errors
-    /// [`WaitError`]: refused, cancelled before it began, or called from inside the queue.
-    pub fn enqueue_and_wait(&self, passive: &mut Passive, payload: T) -> Result<NtStatus, WaitError<T>> {
-        self.wait(passive, payload, None).map(WaitOutcome::status)
-    }
-
-    /// As [`enqueue_and_wait`](Self::enqueue_and_wait), for `timeout` at most.
-    ///
-    /// # IRQL
-    /// `PASSIVE_LEVEL`.
-    ///
-    /// # Errors
-    /// As for `enqueue_and_wait`; running out of time is an outcome, not an error.
-    pub fn enqueue_and_wait_timeout(
-        &self,
-        passive: &mut Passive,
-        payload: T,
-        timeout: Duration,
-    ) -> Result<WaitOutcome, WaitError<T>> {
-        self.wait(passive, payload, Some(timeout))
-    }
-
-    fn wait(
-        &self,
-        _: &mut Passive,
-        payload: T,
-        timeout: Option<Duration>,
-    ) -> Result<WaitOutcome, WaitError<T>> {
-        let core = self.core();
-        if core.is_inside() {
-            return Err(WaitError::PossibleDeadlock(payload));
-        }
-        let waited = core.wait_for(timeout, |waiter| core.submit_value(payload, None, waiter));
-        conclude(waited.map_err(|error| error.map(|(payload, _)| payload)))
-    }
-}
-
-fn returned<K>(completion: Option<K>) -> K {
-    let Some(completion) = completion else {
-        unreachable!("a refusal returns what was moved in")
-    };
-    completion
-}
-
-fn conclude<P>(waited: Result<Option<Outcome>, EnqueueError<P>>) -> Result<WaitOutcome, WaitError<P>> {
-    match waited {
-        Ok(Some(Outcome::Ran(status))) => Ok(WaitOutcome::Ran(status)),
-        Ok(Some(Outcome::Cancelled)) => Err(WaitError::Cancelled),
-        Ok(None) => Ok(WaitOutcome::TimedOut),
-        Err(error) => Err(WaitError::Refused(error)),
     }
 }
 
