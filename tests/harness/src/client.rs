@@ -402,6 +402,7 @@ impl Client {
         Ok(Pending {
             request: self.device.submit(code, input, size_of::<R>())?,
             code,
+            completion: None,
             reply: PhantomData,
         })
     }
@@ -430,6 +431,8 @@ pub struct LogPage {
 pub struct Pending<R> {
     request: Box<dyn Request>,
     code: u32,
+    /// Seen, and not asked for yet.
+    completion: Option<Completion>,
     reply: PhantomData<fn() -> R>,
 }
 
@@ -439,26 +442,31 @@ impl<R: FromBytes + Immutable + KnownLayout> Pending<R> {
     /// # Errors
     /// As [`Client::version`].
     pub fn wait(mut self, timeout: Duration) -> Result<R, Error> {
-        let completion = wait(&mut *self.request, self.code, timeout)?;
+        let completion = match self.completion.take() {
+            Some(completion) => completion,
+            None => wait(&mut *self.request, self.code, timeout)?,
+        };
         parse(name(self.code), &accepted(self.code, completion)?.output)
     }
 
-    /// Waits for `timeout` to pass *without* a completion: `true` if the request is still pending then.
-    ///
-    /// A completion that comes is lost; ask only where it would be a failure.
-    ///
-    /// # Errors
-    /// What kept it from being waited for.
-    pub fn is_pending_after(&mut self, timeout: Duration) -> Result<bool, Error> {
-        Ok(self.request.wait(timeout)?.is_none())
-    }
-
-    /// Waits for its end within `timeout`, and says whether it came to one; what the driver answered is lost.
+    /// Waits for its end within `timeout`: its status if it came to one. A completion that came is kept for
+    /// [`Pending::wait`].
     ///
     /// # Errors
     /// What kept it from being waited for.
     pub fn status(&mut self, timeout: Duration) -> Result<Option<NtStatus>, Error> {
-        Ok(self.request.wait(timeout)?.map(|completion| completion.status))
+        if self.completion.is_none() {
+            self.completion = self.request.wait(timeout)?;
+        }
+        Ok(self.completion.as_ref().map(|completion| completion.status))
+    }
+
+    /// Waits for `timeout` to pass *without* a completion: `true` if the request is still pending then.
+    ///
+    /// # Errors
+    /// What kept it from being waited for.
+    pub fn is_waiting(&mut self, timeout: Duration) -> Result<bool, Error> {
+        Ok(self.status(timeout)?.is_none())
     }
 
     /// Asks for the cancellation of the request; its completion is still to be waited for.

@@ -58,6 +58,32 @@ pub trait Transport: Sync {
     fn process(&self) -> Result<Box<dyn Process + '_>, Error>;
 }
 
+impl<T: Transport + ?Sized> Transport for &T {
+    fn open(&self, access: Access) -> Result<Box<dyn Device>, Error> {
+        (**self).open(access)
+    }
+
+    fn surprise_remove(&self) -> Result<(), Error> {
+        (**self).surprise_remove()
+    }
+
+    fn restore(&self) -> Result<(), Error> {
+        (**self).restore()
+    }
+
+    fn unload(&self) -> Result<(), Error> {
+        (**self).unload()
+    }
+
+    fn second(&self) -> Result<Box<dyn Transport + '_>, Error> {
+        (**self).second()
+    }
+
+    fn process(&self) -> Result<Box<dyn Process + '_>, Error> {
+        (**self).process()
+    }
+}
+
 /// A process under way.
 pub trait Process {
     /// Ends it as a task manager does: none of its code runs any more, and the system closes its handles.

@@ -49,6 +49,13 @@ pub enum Error {
     Usage(String),
     /// There is no INF at this path.
     NoInf(PathBuf),
+    /// A file that was asked for cannot be written.
+    File {
+        /// Its name.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
     /// A call of the system failed.
     System {
         /// Its name.
@@ -94,9 +101,13 @@ impl Error {
                  longer"
                     .into()
             }
+            Self::Contract { driver } if *driver > CONTRACT_VERSION => {
+                "use the harness that came with the driver, or `qwi-harness install` the driver of this one".into()
+            }
             Self::BadReply { .. } | Self::Contract { .. } => {
                 "driver and harness are of different builds: `qwi-harness install` the driver of this one".into()
             }
+            Self::File { .. } => "name a file in a folder that is there and can be written to".into(),
             Self::NoInf(_) => "name the driver's INF with `--inf PATH`".into(),
             Self::System { error, .. } => match error.0 {
                 0xE000_022F | 0xE000_0242 | 0xE000_0228 | 0xE000_0247 => {
@@ -126,6 +137,7 @@ impl Error {
             Self::NoInf(_) | Self::System { .. } | Self::Unverified(_) => 8,
             Self::NotSupported(_) => 9,
             Self::RestartNeeded(_) => 10,
+            Self::File { .. } => 11,
         }
     }
 
@@ -164,12 +176,16 @@ impl fmt::Display for Error {
                     "{verb}: the reply has {got} bytes where the contract says {expected}"
                 )
             }
-            Self::Contract { driver } => {
-                write!(
-                    f,
-                    "the driver speaks contract {driver}, this harness {CONTRACT_VERSION}"
-                )
-            }
+            Self::Contract { driver } => write!(
+                f,
+                "the driver speaks contract {driver}, this harness {CONTRACT_VERSION}: the {} is the older one",
+                if *driver < CONTRACT_VERSION {
+                    "driver"
+                } else {
+                    "harness"
+                }
+            ),
+            Self::File { path, why } => write!(f, "cannot write {}: {why}", path.display()),
             Self::NoInf(path) => write!(f, "there is no INF at {}", path.display()),
             Self::System { call, error } => write!(f, "{call}: {error}"),
             Self::Usage(what) | Self::Unverified(what) | Self::NotSupported(what) => f.write_str(what),

@@ -12,6 +12,8 @@
 //! | carrying a control code, waiting for it, cancelling it | [device] |
 //! | Windows: device interface, overlapped requests, SetupAPI, services | `windows` |
 
+pub mod bench;
+pub mod cli;
 pub mod client;
 pub mod device;
 pub mod error;
@@ -19,9 +21,11 @@ pub mod fuzz;
 pub mod ledger;
 pub mod load;
 pub mod payload;
+pub mod report;
 pub mod runner;
 pub mod scenarios;
 pub mod status;
+pub mod stress;
 #[cfg(windows)]
 pub mod windows;
 

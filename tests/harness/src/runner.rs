@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     device::Transport,
-    scenarios::{self, Context, Failure, Options, Scenario, Step},
+    scenarios::{self, Context, Failure, Need, Options, Scenario, Step},
 };
 
 /// The verdict on one scenario.
@@ -33,17 +33,34 @@ pub enum Outcome {
 pub struct Report {
     /// Which.
     pub id: &'static str,
+    /// What it does and what must come of it.
+    pub title: &'static str,
     /// Its verdict.
     pub outcome: Outcome,
     /// How long it took.
     pub took: Duration,
 }
 
-/// Scenarios whose name contains `filter`, in their order.
-pub fn select(filter: Option<&str>) -> impl Iterator<Item = &'static Scenario> {
-    scenarios::ALL
-        .iter()
-        .filter(move |scenario| filter.is_none_or(|filter| scenario.id.contains(filter)))
+/// Which scenarios are meant.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Selection<'a> {
+    /// Only those whose name contains this.
+    pub filter: Option<&'a str>,
+    /// The name is exactly that.
+    pub exact: bool,
+    /// Also those that take minutes, which otherwise only an exact name selects.
+    pub long: bool,
+}
+
+/// The scenarios that are meant, in their order.
+pub fn select(selection: Selection<'_>) -> impl Iterator<Item = &'static Scenario> {
+    let Selection { filter, exact, long } = selection;
+    scenarios::ALL.iter().filter(move |scenario| match filter {
+        Some(name) if exact || scenario.id == name => scenario.id == name,
+        filter => {
+            filter.is_none_or(|part| scenario.id.contains(part)) && (long || !scenario.needs(Need::Time))
+        }
+    })
 }
 
 /// Runs one scenario.
@@ -61,6 +78,7 @@ pub fn run(transport: &dyn Transport, options: Options, scenario: &Scenario) -> 
     };
     Report {
         id: scenario.id,
+        title: scenario.title,
         outcome,
         took: began.elapsed(),
     }
@@ -96,5 +114,54 @@ impl Watchdog {
             }
         });
         Self { _off: off }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(selection: Selection<'_>) -> Vec<&'static str> {
+        select(selection).map(|scenario| scenario.id).collect()
+    }
+
+    fn part(filter: &str) -> Selection<'_> {
+        Selection {
+            filter: Some(filter),
+            ..Selection::default()
+        }
+    }
+
+    #[test]
+    fn scenarios_are_selected_by_a_part_of_their_name_or_by_all_of_it() {
+        assert!(names(part("w24")).len() > 5);
+        // Nothing stands between a name and its scenario, even where it is a part of another name, or takes minutes.
+        for filter in ["w24_fuzz", "w24_fuzz_long", "w09_one_buffer_a_thousand_waits"] {
+            assert!(names(part(filter)).contains(&filter), "{filter}");
+        }
+        let exact = Selection {
+            exact: true,
+            ..part("w24_fuzz")
+        };
+        assert_eq!(names(exact), ["w24_fuzz"]);
+        assert!(
+            names(Selection {
+                filter: Some("w24"),
+                exact: true,
+                long: true
+            })
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn what_takes_minutes_runs_only_when_asked_for() {
+        let usual = names(Selection::default());
+        let all = names(Selection {
+            long: true,
+            ..Selection::default()
+        });
+        assert!(!usual.contains(&"w24_fuzz_long"));
+        assert_eq!(all.len(), scenarios::ALL.len());
     }
 }

@@ -8,42 +8,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-use queued_work_item_harness::{
-    Client, DRIVER, Error, NtStatus,
-    client::CloseMode,
-    device::Access,
-    windows::{Installed, devices, elevation, install, interface, service},
-};
-use queued_work_item_ioctl::{Enqueue, LogEntry, StatisticsReply, WaitReply};
+use queued_work_item_ioctl::{Configure, Enqueue, StatisticsReply, WaitReply};
 
 use super::{
-    Arguments,
+    Arguments, System,
     arguments::{Command, Item},
-    judge,
+    bench, judge, loads,
     table::{figures, table},
+    watch,
 };
+use crate::{Client, Error, NtStatus, client::CloseMode, device::Access, scenarios::main_run::Plan};
 
 /// How often `gate` looks whether someone else opened it.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Does what was asked.
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let say = |text: String| {
+pub(super) fn run(arguments: &Arguments, system: &dyn System) -> Result<ExitCode, Error> {
+    let mut say = |text: String| {
         if !arguments.quiet {
             anstream::println!("{text}");
         }
     };
+    let transport = system.transport(None, arguments.timeout);
     let open = |access| {
-        Client::open(
-            &Installed::new(&DRIVER, None, arguments.timeout),
-            access,
-            arguments.timeout,
-        )
+        Client::open(&*transport, access, arguments.timeout).map(|client| client.at(arguments.instance))
     };
     match &arguments.command {
         Command::Install(chosen) => {
-            let inf = install::inf(&DRIVER, chosen.inf.as_deref())?;
-            install::install(&DRIVER, &inf, arguments.timeout, &mut |text| say(text))?;
+            system.install(chosen.inf.as_deref(), arguments.timeout, &mut say)?;
             let version = open(Access::Read)?.version()?;
             let (major, minor, patch) = (version.major, version.minor, version.patch);
             say(format!(
@@ -51,27 +43,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
                 version.contract
             ));
         }
-        Command::Uninstall => {
-            let removed = install::uninstall(&DRIVER, arguments.timeout)?;
-            for node in &removed.nodes {
-                say(format!("removed {}", node.instance_id));
-            }
-            say(match (removed.nodes.is_empty(), removed.service) {
-                (true, false) => "nothing was installed".into(),
-                (_, true) => format!("removed the service {}", DRIVER.service),
-                (false, false) => "there was no service".into(),
-            });
-        }
-        Command::Status => return status(arguments),
-        Command::Configure { buffers, size } => {
-            open(Access::ReadWrite)?.configure(*buffers, *size)?;
+        Command::Uninstall => system.uninstall(arguments.timeout, &mut say)?,
+        Command::Status => return status(arguments, system),
+        Command::Configure { buffers, size, .. } => {
+            let client = open(Access::ReadWrite)?;
+            client.configure_as(&configure(&arguments.command, client.instance()))?;
             say(format!("an instance with {buffers} buffers of {size} bytes"));
         }
         Command::Enqueue(item) => {
             let client = open(Access::ReadWrite)?;
             let payload = payload(item)?;
             for tag in tags(item) {
-                client.enqueue(&request(item, tag), &payload)?;
+                client.enqueue(&request(&client, item, tag), &payload)?;
             }
             say(format!(
                 "enqueued {} of {} bytes",
@@ -79,18 +62,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
                 payload.len()
             ));
         }
-        Command::Wait(item) => {
-            let client = open(Access::ReadWrite)?;
-            let payload = payload(item)?;
-            for tag in tags(item) {
-                let reply = client.enqueue_and_wait(&request(item, tag), &payload)?;
-                let outcome = if reply.outcome == WaitReply::RAN {
-                    "ran"
-                } else {
-                    "was dropped"
-                };
-                anstream::println!("item {} {outcome}: {}", reply.tag, NtStatus(reply.status));
-            }
+        Command::Wait { item, bound } => wait(&open(Access::ReadWrite)?, item, *bound)?,
+        Command::Cancel => {
+            let dropped = open(Access::ReadWrite)?.cancel()?;
+            say(format!("{} dropped", items(dropped)));
         }
         Command::Flush => {
             open(Access::ReadWrite)?.flush()?;
@@ -105,20 +80,97 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
             let dropped = open(Access::ReadWrite)?.close(mode)?.cancelled;
             say(format!("closed; {} dropped", items(dropped)));
         }
-        Command::Gate { hold } => gate(&open(Access::ReadWrite)?, *hold, &say)?,
+        Command::Gate { hold } => gate(&open(Access::ReadWrite)?, *hold, &mut say)?,
         Command::Release => {
             open(Access::ReadWrite)?.release()?;
             say("the gate is open".into());
         }
-        Command::Stats => anstream::println!("{}", counters(&open(Access::Read)?.statistics()?)),
-        Command::Log { from } => log(&open(Access::Read)?, *from)?,
-        Command::Run { .. } | Command::Test { .. } => return judge::run(arguments),
+        Command::Stats { watch, count, json } => {
+            watch::statistics(&open(Access::Read)?, *watch, *count, *json)?;
+        }
+        Command::Log {
+            from,
+            follow,
+            limit,
+            json,
+        } => watch::log(&open(Access::Read)?, *from, *follow, *limit, *json)?,
+        Command::Run {
+            threads,
+            items,
+            buffers,
+            size,
+            seed,
+        } => {
+            let plan = Plan {
+                threads: *threads,
+                items: *items,
+                buffers: *buffers,
+                longest: *size,
+            };
+            return judge::main_scenario(arguments, system, judge::options(arguments, seed), plan);
+        }
+        Command::Test(test) => return judge::test(arguments, system, test),
+        Command::Stress(stress) => return loads::stress(arguments, system, stress),
+        Command::Bench { samples, json, html } => {
+            return bench::run(arguments, system, *samples, json.as_ref(), html.as_ref());
+        }
+        Command::Fuzz {
+            count,
+            duration,
+            seed,
+        } => return loads::fuzz(arguments, system, *count, *duration, seed),
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn wait(client: &Client, item: &Item, bound: Option<u32>) -> Result<(), Error> {
+    let payload = payload(item)?;
+    for tag in tags(item) {
+        let request = request(client, item, tag);
+        let request = bound.map_or(request, |bound| request.with_timeout(bound));
+        let reply = client.enqueue_and_wait(&request, &payload)?;
+        let outcome = match reply.outcome {
+            WaitReply::RAN => "ran",
+            WaitReply::TIMED_OUT => "has not run yet",
+            _ => "was dropped",
+        };
+        anstream::println!("item {} {outcome}: {}", reply.tag, NtStatus(reply.status));
+    }
+    Ok(())
+}
+
+/// What `configure` asks for.
+fn configure(command: &Command, instance: u32) -> Configure {
+    let Command::Configure {
+        buffers,
+        size,
+        max_buffers,
+        context,
+        reuse_cleanup,
+        paged,
+    } = command
+    else {
+        return Configure::new(instance, 1, 0);
+    };
+    Configure {
+        max_buffers: *max_buffers,
+        context_size: *context,
+        flags: if *reuse_cleanup {
+            Configure::REUSE_CLEANUP
+        } else {
+            0
+        },
+        pool: if *paged {
+            Configure::PAGED
+        } else {
+            Configure::NONPAGED
+        },
+        ..Configure::new(instance, *buffers, *size)
+    }
+}
+
 /// Holds the gate for as long as this handle lives: that is how the driver knows that its holder is gone.
-fn gate(client: &Client, hold: Option<Duration>, say: &dyn Fn(String)) -> Result<(), Error> {
+fn gate(client: &Client, hold: Option<Duration>, say: &mut dyn FnMut(String)) -> Result<(), Error> {
     client.gate()?;
     let (done, entered) = mpsc::channel();
     if let Some(hold) = hold {
@@ -145,36 +197,16 @@ fn gate(client: &Client, hold: Option<Duration>, say: &dyn Fn(String)) -> Result
     Ok(())
 }
 
-fn status(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let nodes = devices::list(&DRIVER)?;
-    let paths = interface::paths(&DRIVER)?;
-    let mut rows = vec![
-        vec![
-            "elevated".into(),
-            if elevation::is_elevated() { "yes" } else { "no" }.into(),
-        ],
-        vec![
-            "service".into(),
-            format!("{}: {:?}", DRIVER.service, service::state(&DRIVER)?).to_lowercase(),
-        ],
-    ];
-    for node in &nodes {
-        rows.push(vec![
-            "device".into(),
-            match &node.published_inf {
-                Some(inf) => format!("{} ({inf})", node.instance_id),
-                None => node.instance_id.clone(),
-            },
-        ]);
-    }
-    rows.extend(paths.iter().map(|path| vec!["interface".into(), path.clone()]));
-    let opened = Client::open(
-        &Installed::new(&DRIVER, None, arguments.timeout),
-        Access::Read,
-        arguments.timeout,
-    )
-    .and_then(|client| Ok((client.version()?, client.statistics()?)));
-    if let Ok((version, statistics)) = &opened {
+fn status(arguments: &Arguments, system: &dyn System) -> Result<ExitCode, Error> {
+    let mut rows: Vec<_> = system
+        .facts()?
+        .into_iter()
+        .map(|(name, value)| vec![name, value])
+        .collect();
+    let transport = system.transport(None, arguments.timeout);
+    let opened = Client::open(&*transport, Access::Read, arguments.timeout)
+        .and_then(|client| Ok((client.version()?, client)));
+    if let Ok((version, client)) = &opened {
         rows.push(vec![
             "driver".into(),
             format!(
@@ -182,21 +214,26 @@ fn status(arguments: &Arguments) -> Result<ExitCode, Error> {
                 version.major, version.minor, version.patch, version.contract
             ),
         ]);
-        rows.push(vec![
-            "instance".into(),
-            match statistics.capacity {
-                0 => "not configured".into(),
-                buffers => format!("{buffers} buffers, {} queued", statistics.queued),
-            },
-        ]);
+        for instance in 0..version.instances {
+            let statistics = client.at(instance).statistics()?;
+            if statistics.capacity != 0 || instance == 0 {
+                rows.push(vec![
+                    format!("instance {instance}"),
+                    match statistics.capacity {
+                        0 => "not configured".into(),
+                        buffers => format!("{buffers} buffers, {} queued", statistics.queued),
+                    },
+                ]);
+            }
+        }
     }
     anstream::println!("{}", table(&["what", "value"], rows));
     opened.map(|_| ExitCode::SUCCESS)
 }
 
-/// The counters, one a line.
-pub(super) fn counters(counters: &StatisticsReply) -> comfy_table::Table {
-    let rows = [
+/// The counters by name, in the order in which they are shown.
+pub(super) fn named(counters: &StatisticsReply) -> [(&'static str, u64); 14] {
+    [
         ("accepted", counters.accepted),
         ("executed", counters.executed),
         ("cancelled", counters.cancelled),
@@ -205,42 +242,28 @@ pub(super) fn counters(counters: &StatisticsReply) -> comfy_table::Table {
         ("refused, closing", counters.refused_closing),
         ("overlaps (must be 0)", counters.overlaps),
         ("above PASSIVE_LEVEL (must be 0)", counters.above_passive),
+        ("stale contexts (must be 0)", counters.stale_contexts),
+        ("contexts cleaned up", counters.cleanups),
         ("queued", counters.queued.into()),
         ("queued at most", counters.high_water.into()),
         ("buffers", counters.capacity.into()),
         ("gate closed", counters.gated.into()),
-    ];
+    ]
+}
+
+/// The counters, one a line.
+pub(super) fn counters(counters: &StatisticsReply) -> comfy_table::Table {
     figures(
         &["counter", "value"],
-        rows.map(|(name, value)| vec![name.into(), value.to_string()]),
+        named(counters).map(|(name, value)| vec![name.into(), value.to_string()]),
     )
 }
 
-fn log(client: &Client, from: u64) -> Result<(), Error> {
-    let log = client.read_whole_log(from)?;
-    let row = |entry: &LogEntry| {
-        vec![
-            entry.sequence.to_string(),
-            format!("{:#x}", entry.tag),
-            entry.length.to_string(),
-            format!("{:016x}", entry.digest),
-            NtStatus(entry.status).to_string(),
-            format!("{:#x}", entry.thread),
-            entry.irql.to_string(),
-        ]
-    };
-    let header = ["run", "tag", "bytes", "digest", "status", "thread", "IRQL"];
-    anstream::println!("{}", figures(&header, log.entries.iter().map(row)));
-    if log.lost > 0 {
-        anstream::println!("{} older runs were overwritten", log.lost);
-    }
-    Ok(())
-}
-
-fn request(item: &Item, tag: u64) -> Enqueue {
+fn request(client: &Client, item: &Item, tag: u64) -> Enqueue {
     let request = Enqueue {
         spend_us: item.spend,
-        ..Enqueue::new(0, tag)
+        again: item.again,
+        ..client.item(tag)
     };
     item.status.map_or(request, |status| request.with_status(status))
 }

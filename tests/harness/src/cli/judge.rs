@@ -2,72 +2,45 @@
 
 use std::process::ExitCode;
 
-use queued_work_item_harness::{
-    DRIVER, Error, NtStatus,
-    runner::{self, Outcome, Report, Watchdog},
+use super::{
+    Arguments, System,
+    arguments::{Seed, Test},
+    commands::counters,
+    output::{self, Human},
+    print::{BAD, GOOD, NOTE},
+    table::figures,
+};
+use crate::{
+    Client, Error, NtStatus,
+    device::Access,
+    report::Verdicts,
+    runner::{self, Outcome, Report, Selection, Watchdog},
     scenarios::{
         Context, Failure, Options,
         main_run::{self, Plan, Summary},
     },
-    windows::{Installed, install, interface},
-};
-
-use super::{
-    Arguments,
-    arguments::{Command, Seed},
-    commands::counters,
-    print::{BAD, GOOD, NOTE},
-    table::figures,
 };
 
 /// Mismatches that are printed one by one.
 const SHOWN: usize = 20;
 
-/// Does what was asked, if that is `run` or `test`.
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let options = |seed: &Seed| Options {
+/// What scenarios are told.
+pub(super) fn options(arguments: &Arguments, seed: &Seed) -> Options {
+    Options {
         timeout: arguments.timeout,
         seed: seed.seed,
-    };
-    match &arguments.command {
-        Command::Run {
-            threads,
-            items,
-            buffers,
-            size,
-            seed,
-        } => {
-            let plan = Plan {
-                threads: *threads,
-                items: *items,
-                buffers: *buffers,
-                longest: *size,
-            };
-            main_scenario(arguments, options(seed), plan)
-        }
-        Command::Test {
-            list: true, filter, ..
-        } => {
-            list(filter.as_deref());
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Test {
-            filter, inf, seed, ..
-        } => {
-            if interface::paths(&DRIVER)?.is_empty() {
-                return Err(Error::NotInstalled);
-            }
-            let inf = install::inf(&DRIVER, inf.inf.as_deref()).ok();
-            let installed = Installed::new(&DRIVER, inf, arguments.timeout);
-            Ok(test(arguments, &installed, options(seed), filter.as_deref()))
-        }
-        other => Err(Error::NotSupported(format!("{other:?} is no verdict"))),
     }
 }
 
-fn main_scenario(arguments: &Arguments, options: Options, plan: Plan) -> Result<ExitCode, Error> {
-    let installed = Installed::new(&DRIVER, None, arguments.timeout);
-    let context = Context::new(&installed, options);
+/// `run`
+pub(super) fn main_scenario(
+    arguments: &Arguments,
+    system: &dyn System,
+    options: Options,
+    plan: Plan,
+) -> Result<ExitCode, Error> {
+    let transport = system.transport(None, arguments.timeout);
+    let context = Context::new(&*transport, options);
     if !arguments.quiet {
         anstream::println!(
             "{} threads x {} items, half of them waited for; {} buffers of {} bytes; seed {:#x}",
@@ -160,59 +133,86 @@ fn show(summary: &Summary) {
     anstream::println!("{items} items in {seconds:.2} s, {rate:.0} a second");
 }
 
-fn list(filter: Option<&str>) {
-    let rows = runner::select(filter).map(|scenario| (scenario.id, scenario.title));
-    for (id, title) in rows {
-        anstream::println!("{GOOD}{id}{GOOD:#}\n    {title}");
+fn list(selection: Selection<'_>) {
+    for scenario in runner::select(selection) {
+        anstream::println!("{GOOD}{}{GOOD:#}\n    {}", scenario.id, scenario.title);
     }
 }
 
-fn test(arguments: &Arguments, installed: &Installed, options: Options, filter: Option<&str>) -> ExitCode {
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for scenario in runner::select(filter) {
-        let report = runner::run(installed, options, scenario);
-        match &report.outcome {
-            Outcome::Passed => passed += 1,
-            Outcome::Failed { .. } => failed += 1,
-            Outcome::Skipped(_) => skipped += 1,
-        }
-        show_report(&report, arguments.quiet);
-    }
-    if passed + failed + skipped == 0 {
-        anstream::eprintln!(
-            "{BAD}error{BAD:#}: no test's name contains {:?}",
+/// `test`
+pub(super) fn test(arguments: &Arguments, system: &dyn System, test: &Test) -> Result<ExitCode, Error> {
+    let filter = test.filter.as_deref();
+    let selection = Selection {
+        filter,
+        exact: test.exact,
+        // A list leaves nothing out.
+        long: test.long || test.list,
+    };
+    if runner::select(selection).next().is_none() {
+        return Err(Error::Usage(format!(
+            "no test's name {} {:?}: `test --list` lists them",
+            if test.exact { "is" } else { "contains" },
             filter.unwrap_or_default()
-        );
-        return ExitCode::from(2);
+        )));
     }
-    let style = if failed == 0 { GOOD } else { BAD };
-    let rest = if skipped == 0 {
+    if test.list {
+        list(selection);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let options = options(arguments, &test.seed);
+    let transport = system.transport(test.inf.inf.as_deref(), arguments.timeout);
+    // A driver that is not there, or not ours, is one error, and not one of every test.
+    drop(Client::open(&*transport, Access::Read, arguments.timeout)?);
+    let human = Human::beside([&test.json, &test.junit]);
+    let mut reports = Vec::new();
+    for scenario in runner::select(selection) {
+        let report = runner::run(&*transport, options, scenario);
+        show_report(&report, arguments, human);
+        reports.push(report);
+    }
+    let verdicts = Verdicts::new(options.seed, &reports);
+    if let Some(path) = &test.json {
+        output::json(path, &verdicts)?;
+    }
+    if let Some(path) = &test.junit {
+        output::write(path, &verdicts.junit()?)?;
+    }
+    let style = if verdicts.failed == 0 { GOOD } else { BAD };
+    let rest = if verdicts.skipped == 0 {
         String::new()
     } else {
-        format!(", {skipped} skipped")
+        format!(", {} skipped", verdicts.skipped)
     };
-    anstream::println!(
-        "{style}{passed} passed, {failed} failed{rest}{style:#} (seed {:#x})",
-        options.seed
-    );
-    if failed == 0 {
+    human.line(format_args!(
+        "{style}{} passed, {} failed{rest}{style:#} (seed {:#x})",
+        verdicts.passed, verdicts.failed, options.seed
+    ));
+    Ok(if verdicts.failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
+    })
 }
 
-fn show_report(report: &Report, quiet: bool) {
+fn show_report(report: &Report, arguments: &Arguments, human: Human) {
     let took = format!("{:.2} s", report.took.as_secs_f64());
     match &report.outcome {
-        Outcome::Passed if quiet => {}
-        Outcome::Passed => anstream::println!("{GOOD}pass{GOOD:#}  {} ({took})", report.id),
-        Outcome::Skipped(why) => anstream::println!("{NOTE}skip{NOTE:#}  {}: {why}", report.id),
+        Outcome::Passed if arguments.quiet => {}
+        Outcome::Passed if arguments.verbose => {
+            human.line(format_args!(
+                "{GOOD}pass{GOOD:#}  {} ({took})\n      {}",
+                report.id, report.title
+            ));
+        }
+        Outcome::Passed => human.line(format_args!("{GOOD}pass{GOOD:#}  {} ({took})", report.id)),
+        Outcome::Skipped(why) => human.line(format_args!("{NOTE}skip{NOTE:#}  {}: {why}", report.id)),
         Outcome::Failed { step, why } => {
-            anstream::println!(
-                "{BAD}FAIL{BAD:#}  {} ({took})\n      at: {step}\n      {why}",
+            human.line(format_args!(
+                "{BAD}FAIL{BAD:#}  {} ({took})\n      {}\n      at: {step}\n      {why}\n      again: qwi-harness                  test --exact {}",
+                report.id,
+                report.title,
                 report.id
-            );
+            ));
         }
     }
 }

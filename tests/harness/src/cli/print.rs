@@ -2,16 +2,15 @@
 
 use std::process::ExitCode;
 
+use crate::Error;
 use anstyle::{AnsiColor, Style};
-use queued_work_item_harness::Error;
 
-#[cfg(windows)]
-pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
-pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-pub(crate) const NOTE: Style = AnsiColor::Yellow.on_default();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(super) const NOTE: Style = AnsiColor::Yellow.on_default();
 
 /// Says why it failed and what to do about it, and gives the exit code.
-pub(crate) fn failure(error: &Error) -> ExitCode {
+pub(super) fn failure(error: &Error) -> ExitCode {
     anstream::eprintln!("{BAD}error{BAD:#}: {error}");
     if let Some(hint) = error.hint() {
         anstream::eprintln!(" {NOTE}hint{NOTE:#}: {hint}");

@@ -76,7 +76,7 @@ pub(super) fn w13_draining_close_runs_everything(context: &Context<'_>) -> Resul
     let mut close = client.begin_close(CloseMode::Drain)?;
     until_closing(context, &client, &mut ledger)?;
     check!(
-        close.is_pending_after(Duration::from_millis(100))?,
+        close.is_waiting(Duration::from_millis(100))?,
         "the close completed under a closed gate with items queued"
     );
     check_eq!(client.statistics()?.executed, 0, "items executed under the gate");

@@ -117,7 +117,7 @@ impl<'a> Context<'a> {
     }
 
     /// A new handle.
-    pub(super) fn open(&self) -> Result<Client, Error> {
+    pub(crate) fn open(&self) -> Result<Client, Error> {
         Client::open(self.transport, Access::ReadWrite, self.options.timeout)
     }
 
@@ -142,7 +142,7 @@ impl<'a> Context<'a> {
     }
 
     /// A handle, and a new instance.
-    pub(super) fn configured(&self, buffer_count: u32, buffer_size: u32) -> Result<Client, Error> {
+    pub(crate) fn configured(&self, buffer_count: u32, buffer_size: u32) -> Result<Client, Error> {
         let client = self.without_instance()?;
         self.step(format!("configure {buffer_count} buffers of {buffer_size} bytes"));
         client.configure(buffer_count, buffer_size)?;
@@ -199,7 +199,7 @@ impl<'a> Context<'a> {
 }
 
 /// What the counters must say at any time.
-pub(super) fn invariants(counters: &StatisticsReply) -> Result<(), Failure> {
+pub(crate) fn invariants(counters: &StatisticsReply) -> Result<(), Failure> {
     check_eq!(counters.overlaps, 0, "callbacks that found another one running");
     check_eq!(counters.above_passive, 0, "callbacks above PASSIVE_LEVEL");
     check_eq!(

@@ -49,7 +49,7 @@ pub(super) fn statistics_are_exact(context: &Context<'_>) -> Result<(), Failure>
     }
     let mut waiter = client.begin_wait(&client.item(3), b"")?;
     check_eq!(
-        waiter.is_pending_after(Duration::ZERO)?,
+        waiter.is_waiting(Duration::ZERO)?,
         true,
         "whether the waiter waits"
     );

@@ -24,6 +24,7 @@ pub mod stress;
 mod waiting;
 mod whole;
 
+pub(crate) use context::invariants;
 pub use context::{Context, Failure, Options, Step};
 
 /// Fails the scenario unless the condition holds.
@@ -106,6 +107,12 @@ scenarios! {
         "8 threads of the driver enqueue 5,000 items each, at PASSIVE_LEVEL and at DISPATCH_LEVEL: each once, in order";
     stress::w02_a_million_at_dispatch_level,
         "4 threads of the driver enqueue 250,000 items each at DISPATCH_LEVEL: counts exact, order kept";
+    stress::w02_producers_are_dpcs,
+        "4 DPCs of the driver enqueue 5,000 items each at DISPATCH_LEVEL: each once, in order";
+    stress::w02_threads_of_user_mode,
+        "4 threads enqueue 2,000 items each one by one, waiting, and in batches: each once, in order, intact";
+    stress::w02_progress_is_told,
+        "a load inside the driver tells how far it has come, and nothing that it takes back";
     stress::w02_cancelled_load_ends,
         "a load inside the driver ends when it is cancelled, and gives up its place";
     again::w04_callback_enqueues_its_item_again,

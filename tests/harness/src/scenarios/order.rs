@@ -56,7 +56,7 @@ pub(super) fn w11_flush_waits_for_what_was_before_it(context: &Context<'_>) -> R
     context.step("begin a flush");
     let mut flush = client.begin_flush()?;
     check!(
-        flush.is_pending_after(WATCHED)?,
+        flush.is_waiting(WATCHED)?,
         "the flush completed under a closed gate with {BEFORE} items queued"
     );
     context.step("enqueue behind the flush");

@@ -1,9 +1,20 @@
 //! Load made inside the driver.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use queued_work_item_ioctl::{Stress, StressReply};
 
-use super::{Context, Failure, check, check_eq, context::refused};
-use crate::{Client, NtStatus};
+use super::{
+    Context, Failure, check, check_eq,
+    context::{judged, refused},
+};
+use crate::{
+    Client, NtStatus,
+    stress::{Mode, Plan},
+};
 
 /// `PASSIVE_LEVEL` and `DISPATCH_LEVEL`, as the reply tells the enqueuers' highest.
 const PASSIVE_LEVEL: u32 = 0;
@@ -31,13 +42,81 @@ pub(super) fn w02_a_million_at_dispatch_level(context: &Context<'_>) -> Result<(
     went_well(&load, DISPATCH_LEVEL, &reply)
 }
 
+pub(super) fn w02_producers_are_dpcs(context: &Context<'_>) -> Result<(), Failure> {
+    let client = context.without_instance()?;
+    context.step("4 DPCs enqueue 5,000 items each");
+    let load = load(&client, 4, 5_000, Stress::DPC);
+    let reply = client.begin_stress(&load)?.wait(client.timeout())?;
+    went_well(&load, DISPATCH_LEVEL, &reply)
+}
+
+pub(super) fn w02_threads_of_user_mode(context: &Context<'_>) -> Result<(), Failure> {
+    for mode in [Mode::Enqueue, Mode::Wait, Mode::Batch] {
+        let plan = Plan {
+            threads: 4,
+            items: 2_000,
+            duration: None,
+            payload: 128,
+            buffers: 512,
+            mode,
+        };
+        let summary = crate::stress::run(context, plan, &mut |_| {})?;
+        judged(&summary.mismatches)?;
+        let due = u64::from(plan.threads) * u64::from(plan.items);
+        // Of a batch, what was refused is given up.
+        let missing = if mode == Mode::Batch { summary.full } else { 0 };
+        check_eq!(summary.accepted + missing, due, "items accepted, {mode:?}");
+    }
+    Ok(())
+}
+
+pub(super) fn w02_progress_is_told(context: &Context<'_>) -> Result<(), Failure> {
+    let client = context.without_instance()?;
+    context.step("a load, and looks at how far it has come");
+    let load = load(&client, 2, 200_000, Stress::SPIN_LOCK);
+    let running = client.begin_stress(&load)?;
+    let total = u64::from(load.producers) * u64::from(load.items);
+    let (mut last, began) = (0, Instant::now());
+    // The one that ran before is told of until this one begins.
+    while last < total && began.elapsed() < client.timeout() {
+        let seen = client.stress_progress()?;
+        if seen.accepted > total || seen.executed < last {
+            // Of another load.
+            last = 0;
+            continue;
+        }
+        check_eq!(
+            (
+                seen.order_errors,
+                seen.payload_errors,
+                seen.overlaps,
+                seen.above_passive,
+                seen.refused_other
+            ),
+            (0, 0, 0, 0, 0),
+            "errors on the way"
+        );
+        last = seen.executed;
+    }
+    let reply = running.wait(client.timeout())?;
+    went_well(&load, DISPATCH_LEVEL, &reply)?;
+    context.step("how the last one ended");
+    let last = client.stress_progress()?;
+    check_eq!(
+        (last.accepted, last.executed, last.completed),
+        (total, total, total),
+        "items of the last load"
+    );
+    Ok(())
+}
+
 pub(super) fn w02_cancelled_load_ends(context: &Context<'_>) -> Result<(), Failure> {
     let client = context.without_instance()?;
     context.step("begin a load that would take hours, and another one beside it");
     let long = load(&client, 4, 100_000_000, Stress::SPIN_LOCK);
     let mut running = client.begin_stress(&long)?;
     check!(
-        running.is_pending_after(std::time::Duration::from_millis(50))?,
+        running.is_waiting(Duration::from_millis(50))?,
         "400,000,000 items in 50 ms"
     );
     refused(
@@ -56,14 +135,14 @@ pub(super) fn w02_cancelled_load_ends(context: &Context<'_>) -> Result<(), Failu
     )?;
     context.step("the next one finds its place, when the threads of the last have ended");
     let next = load(&client, 2, 1_000, Stress::SPIN_LOCK);
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let reply = loop {
         match client.begin_stress(&next)?.wait(client.timeout()) {
             Err(error)
                 if error.refusal() == Some(NtStatus::INSUFFICIENT_RESOURCES)
                     && began.elapsed() < client.timeout() =>
             {
-                std::thread::yield_now();
+                thread::yield_now();
             }
             other => break other?,
         }

@@ -11,7 +11,11 @@ use std::{
 use queued_work_item_ioctl::limits;
 
 use super::{Context, Failure, check_eq, instances::largest, order::enqueue};
-use crate::{Client, Error, NtStatus, client::CloseMode, ledger::Ledger};
+use crate::{
+    Client, Error, NtStatus,
+    client::{CloseMode, Pending},
+    ledger::Ledger,
+};
 
 /// Fails unless every buffer of the common bound and every place of a blocking request can be had, and items run
 /// through every instance.
@@ -31,31 +35,20 @@ pub(super) fn nothing_is_missing(context: &Context<'_>) -> Result<(), Failure> {
 
     context.step("take every place of a blocking request");
     let client = context.configured(8, 64)?;
-    client.gate()?;
     let mut ledger = Ledger::new();
-    enqueue(context, &client, &mut ledger, 0, 64)?;
-    let flushes = eventually(context, NtStatus::INSUFFICIENT_RESOURCES, || {
-        let mut flushes = Vec::new();
-        for _ in 0..limits::BLOCKING_REQUESTS {
-            flushes.push(client.begin_flush()?);
+    let mut index = 0;
+    eventually(context, NtStatus::INSUFFICIENT_RESOURCES, || {
+        client.gate()?;
+        enqueue(context, &client, &mut ledger, index, 64)?;
+        index += 1;
+        let taken = take_every_place(&client);
+        // Also what could not be taken: a flush that is given up keeps its place until the gate opens.
+        client.release()?;
+        for flush in taken? {
+            flush.wait(client.timeout())?;
         }
-        // Behind all of them: what is refused is answered by now.
-        client.statistics()?;
-        for flush in &mut flushes {
-            if let Some(status) = flush.status(Duration::ZERO)? {
-                return Err(Error::Refused {
-                    verb: "FLUSH",
-                    status,
-                });
-            }
-        }
-        one_more_is_refused(&client)?;
-        Ok(flushes)
+        Ok(())
     })?;
-    client.release()?;
-    for flush in flushes {
-        flush.wait(client.timeout())?;
-    }
     context.settle(&client, &ledger)?;
 
     for id in 0..limits::INSTANCES {
@@ -91,10 +84,24 @@ fn eventually<T>(
     }
 }
 
-/// One blocking request more than there can be.
-fn one_more_is_refused(client: &Client) -> Result<(), Error> {
+/// As many flushes as there can be, under a gate that is closed, and a refusal of one more.
+fn take_every_place(client: &Client) -> Result<Vec<Pending<()>>, Error> {
+    let mut flushes = Vec::new();
+    for _ in 0..limits::BLOCKING_REQUESTS {
+        flushes.push(client.begin_flush()?);
+    }
+    // Behind all of them: what is refused is answered by now.
+    client.statistics()?;
+    for flush in &mut flushes {
+        if let Some(status) = flush.status(Duration::ZERO)? {
+            return Err(Error::Refused {
+                verb: "FLUSH",
+                status,
+            });
+        }
+    }
     match client.flush() {
-        Err(error) if error.refusal() == Some(NtStatus::INSUFFICIENT_RESOURCES) => Ok(()),
+        Err(error) if error.refusal() == Some(NtStatus::INSUFFICIENT_RESOURCES) => Ok(flushes),
         Err(error) => Err(error),
         Ok(()) => Err(Error::Unverified(
             "a flush was done under a closed gate, or there is one place too many".into(),

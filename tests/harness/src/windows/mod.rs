@@ -12,9 +12,11 @@ pub mod interface;
 pub mod process;
 mod request;
 pub mod service;
+mod system;
 pub mod text;
 mod transport;
 
+pub use system::Here;
 pub use transport::Installed;
 
 use windows_sys::core::BOOL;
