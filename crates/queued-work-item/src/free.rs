@@ -30,6 +30,9 @@ pub(crate) enum PopError {
 ///
 /// # Invariants
 /// Every index on the stack is on it once, and its slot belongs to nobody.
+///
+/// On a line of its own: producers and the drainer hammer on it, and what lies beside it others read.
+#[repr(align(64))]
 pub(crate) struct FreeStack<const VARIANT: u8 = 0> {
     /// Index of the top (25 bits, [`NIL`] when empty), closed (1 bit), tag (38 bits).
     top: AtomicU64,
@@ -53,6 +56,16 @@ impl<const VARIANT: u8> FreeStack<VARIANT> {
 
     /// Takes the top; its slot is the caller's.
     pub(crate) fn pop<'a>(&self, link: impl Fn(u32) -> &'a AtomicU32) -> Result<u32, PopError> {
+        self.pop_at(|slot| slot, |slot| link(*slot)).map(|(slot, _)| slot)
+    }
+
+    /// Takes the top, and says where it lies: what `place` makes of it, in which `link` finds the link.
+    #[inline]
+    pub(crate) fn pop_at<'a, P>(
+        &self,
+        place: impl Fn(u32) -> P,
+        link: impl Fn(&P) -> &'a AtomicU32,
+    ) -> Result<(u32, P), PopError> {
         // Acquire, here and on success: the slot's contents, as whoever pushed it left them. Later pushes and pops
         // continue that push's release sequence, so that reading any of them is enough.
         let mut word = self.top.load(Ordering::Acquire);
@@ -66,7 +79,8 @@ impl<const VARIANT: u8> FreeStack<VARIANT> {
             }
             // Relaxed: current if the exchange succeeds (the tag says that nobody popped, and only the owner of a
             // popped slot writes its link), of no account if it fails.
-            let next = link(top).load(Ordering::Relaxed);
+            let place = place(top);
+            let next = link(&place).load(Ordering::Relaxed);
             let mut new = (word & !INDEX_MASK) | u64::from(next);
             if VARIANT != UNTAGGED {
                 new = new.wrapping_add(TAG_ONE);
@@ -75,7 +89,7 @@ impl<const VARIANT: u8> FreeStack<VARIANT> {
                 .top
                 .compare_exchange_weak(word, new, Ordering::Acquire, Ordering::Acquire)
             {
-                Ok(_) => return Ok(top),
+                Ok(_) => return Ok((top, place)),
                 Err(now) => word = now,
             }
         }

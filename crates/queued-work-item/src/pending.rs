@@ -51,6 +51,18 @@ impl Word {
         self.0 & CLOSING != 0
     }
 
+    /// Somebody drains or will, and the queue is not closing.
+    const fn can_be_joined(self) -> bool {
+        let state = self.0 & (STATE_MASK | CLOSING);
+        state == SCHEDULED || state == RUNNING
+    }
+
+    /// With one push more, that of `slot`.
+    const fn with_newest(self, slot: u32) -> Self {
+        let index = (slot as u64) << INDEX_SHIFT;
+        Self((self.0 & !INDEX_MASK | index).wrapping_add(COUNT_ONE))
+    }
+
     const fn state(self) -> u64 {
         self.0 & STATE_MASK
     }
@@ -93,6 +105,26 @@ impl<const VARIANT: u8> Pending<VARIANT> {
         Word(self.0.load(Ordering::Relaxed))
     }
 
+    /// Puts `slot` on top of what is pending, if that leaves the caller nothing to schedule: what a busy queue meets, in as
+    /// few instructions as it takes. `false`: it needs a [`push`](Self::push).
+    #[inline]
+    pub(crate) fn join(&self, slot: u32, link: &AtomicU32) -> bool {
+        let mut word = self.load();
+        while word.can_be_joined() && !self.is(Broken::EmptySchedules) {
+            // Relaxed and release: as in `push`.
+            link.store(word.newest(), Ordering::Relaxed);
+            let new = word.with_newest(slot);
+            match self
+                .0
+                .compare_exchange_weak(word.0, new.0, Ordering::Release, Ordering::Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => word = Word(now),
+            }
+        }
+        false
+    }
+
     /// Puts `slot` on top of what is pending. `before_scheduling` is called, at most once, before an exchange that may
     /// make the caller responsible for scheduling; the caller undoes it if it was not made so.
     pub(crate) fn push(
@@ -101,8 +133,8 @@ impl<const VARIANT: u8> Pending<VARIANT> {
         link: &AtomicU32,
         mut before_scheduling: impl FnMut(),
     ) -> Result<Pushed, Closing> {
-        let mut prepared = false;
         let mut word = self.load();
+        let mut prepared = false;
         loop {
             if word.is_closing() {
                 return Err(Closing);
@@ -119,13 +151,13 @@ impl<const VARIANT: u8> Pending<VARIANT> {
             // Relaxed: published by the exchange.
             link.store(word.newest(), Ordering::Relaxed);
             let state = if schedules { SCHEDULED } else { word.state() };
-            let new = (word.0 & !(STATE_MASK | INDEX_MASK) | state | u64::from(slot) << INDEX_SHIFT)
-                .wrapping_add(COUNT_ONE);
+            let new = word.0 & !STATE_MASK | state;
+            let new = Word(new).with_newest(slot);
             // Release: the slot's contents, for the drainer. A push needs no acquire, since it reads nothing of
             // others; and no tag, since being linked to the top is right whatever happened to the top before.
             match self
                 .0
-                .compare_exchange_weak(word.0, new, Ordering::Release, Ordering::Relaxed)
+                .compare_exchange_weak(word.0, new.0, Ordering::Release, Ordering::Relaxed)
             {
                 Ok(_) if schedules => return Ok(Pushed::MustSchedule),
                 Ok(_) => return Ok(Pushed::Joined),

@@ -79,9 +79,18 @@ impl Slot {
     }
 }
 
+/// A buffer that was free and is the holder's now: its slot, and where its parts lie.
+pub(crate) struct Room<'a, K, C> {
+    pub(crate) slot: Slot,
+    pub(crate) control: &'a Control,
+    pub(crate) head: NonNull<Head<K, C>>,
+    pub(crate) payload: NonNull<u8>,
+}
+
 /// The slots of an instance.
 ///
 /// # Invariants
+/// - `free` holds slots of the slab, `spare` places of the table.
 /// - A slot of the slab has a valid head as long as this value lives. A place of the table has one, in its block, from
 ///   [`acquire`](Self::acquire) to [`release`](Self::release).
 /// - A slot belongs to the free stack, or to one owner: whoever acquired it, then the pending list, the ready list, the
@@ -192,15 +201,40 @@ impl<K, C: Default> Slots<K, C> {
     /// Takes a free slot, or grows by one if that was configured. IRQL `<= DISPATCH_LEVEL`.
     pub(crate) fn acquire(&self) -> Result<Slot, Refusal> {
         match self.pop() {
-            Ok(slot) => Ok(slot),
+            Ok(room) => Ok(room.slot),
             Err(PopError::Empty) => self.grow(),
             Err(PopError::Closed) => Err(Refusal::Closed),
         }
     }
 
     /// Takes a free slot of the slab.
-    pub(crate) fn pop(&self) -> Result<Slot, PopError> {
-        self.free.pop(|index| &self.control_at(index).link).map(Slot)
+    #[inline]
+    pub(crate) fn pop(&self) -> Result<Room<'_, K, C>, PopError> {
+        // Without asking where it lies: what is on this stack is of the slab.
+        let (index, control) = self.free.pop_at(
+            |index| self.slab_control(index),
+            // SAFETY: in range, and controls live as long as `self`.
+            |control| unsafe { &control.as_ref().link },
+        )?;
+        Ok(Room {
+            slot: Slot(index),
+            // SAFETY: as above.
+            control: unsafe { control.as_ref() },
+            // SAFETY: the offset lies inside the slot.
+            head: unsafe { control.byte_add(self.head_offset) }.cast(),
+            // SAFETY: as above.
+            payload: unsafe { control.byte_add(self.payload_offset) }.cast(),
+        })
+    }
+
+    /// The parts of a slot that the caller owns.
+    pub(crate) fn room(&self, slot: Slot) -> Room<'_, K, C> {
+        Room {
+            slot,
+            control: self.control(slot),
+            head: self.head(slot),
+            payload: self.payload(slot),
+        }
     }
 
     /// Takes a place for growth and its memory, if that was configured. IRQL `<= DISPATCH_LEVEL`.

@@ -7,7 +7,7 @@ use crate::kernel::atomic::Ordering;
 use crate::kernel::{Irql, check_irql, current_thread_id, with_stack_event};
 use crate::payload::Payload;
 use crate::pending::Pushed;
-use crate::slots::{Refusal, Slot};
+use crate::slots::{Refusal, Room, Slot};
 use crate::waiter::Waiter;
 use crate::{Completion, Context, EnqueueError, EnqueueErrorKind, Outcome};
 
@@ -15,6 +15,7 @@ use crate::{Completion, Context, EnqueueError, EnqueueErrorKind, Outcome};
 pub(crate) type WaiterPointer = *mut Waiter<'static>;
 
 impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, K, C, VARIANT> {
+    #[cold]
     fn refuse(&self, kind: EnqueueErrorKind) -> EnqueueErrorKind {
         let counter = match kind {
             EnqueueErrorKind::Full => &self.refused.full,
@@ -26,22 +27,13 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         kind
     }
 
-    /// Takes a free buffer.
-    fn acquire(&self) -> Result<Slot, EnqueueErrorKind> {
-        // A closing queue says so even when it is full as well. The push decides; this is only the better answer.
-        if self.pending.0.load().is_closing() {
+    /// Takes a buffer where none was free: one that the drainer has finished and not brought home, or one more if the queue
+    /// may grow.
+    fn acquire_otherwise(&self, error: PopError) -> Result<Slot, EnqueueErrorKind> {
+        // A closing queue says so even when it is full as well. Where there is a buffer, the push decides.
+        if error == PopError::Closed || self.pending.0.load().is_closing() {
             return Err(self.refuse(EnqueueErrorKind::Closing));
         }
-        match self.slots.pop() {
-            Ok(slot) => Ok(slot),
-            Err(PopError::Empty) => self.acquire_finished(),
-            Err(PopError::Closed) => Err(self.refuse(EnqueueErrorKind::Closing)),
-        }
-    }
-
-    /// Takes a buffer that the drainer has finished and not brought home, or one more if the queue may grow.
-    #[cold]
-    fn acquire_finished(&self) -> Result<Slot, EnqueueErrorKind> {
         if !self.is(Broken::FullUnasked)
             && let Some(slot) = self.take_finished()?
         {
@@ -67,7 +59,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         // The drainer brings buffers home under this lock: none is on its way. And what it has finished is not taken
         // meanwhile: if there is nothing below, there was nothing when the stack was found empty.
         match self.slots.pop() {
-            Ok(slot) => return Ok(Some(slot)),
+            Ok(room) => return Ok(Some(room.slot)),
             Err(PopError::Empty) => {}
             Err(PopError::Closed) => return Err(self.refuse(EnqueueErrorKind::Closing)),
         }
@@ -79,7 +71,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         Ok(taken)
     }
 
-    /// Pushes a filled buffer.
+    /// Pushes a filled buffer that could not join what is pending.
     ///
     /// # Safety
     /// The caller owns the slot, and keeps it when this fails.
@@ -133,22 +125,30 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         }
     }
 
-    /// Fills in what goes with a payload.
+    /// Fills in what goes with a payload; a length, if it is bytes.
     ///
     /// # Safety
     /// The caller owns the slot.
-    unsafe fn prepare(&self, slot: Slot, length: u32, completion: Option<K>, waiter: WaiterPointer) {
-        let control = self.slots.control(slot);
-        control.length.with_mut(|place| {
-            // SAFETY: the slot's owner has it alone.
-            unsafe { *place = length };
-        });
+    #[inline]
+    unsafe fn prepare(
+        room: &Room<'_, K, C>,
+        length: Option<u32>,
+        completion: Option<K>,
+        waiter: WaiterPointer,
+    ) {
+        // A value's is never read; the model checker watches the cell all the same.
+        if cfg!(loom) || length.is_some() {
+            room.control.length.with_mut(|place| {
+                // SAFETY: the slot's owner has it alone.
+                unsafe { *place = length.unwrap_or(0) };
+            });
+        }
         if !waiter.is_null() {
-            control.waiter.arm(waiter);
+            room.control.waiter.arm(waiter);
         }
         if completion.is_some() {
             // SAFETY: the head is valid and the owner's; it holds no completion, so that nothing needs a drop.
-            unsafe { (*self.slots.head(slot).as_ptr()).completion = completion };
+            unsafe { (*room.head.as_ptr()).completion = completion };
         }
     }
 
@@ -202,6 +202,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
 
 impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
     /// Copies bytes in and pushes them.
+    #[inline]
     pub(crate) fn submit_bytes(
         &self,
         payload: &[u8],
@@ -218,23 +219,66 @@ impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
                 ));
             }
         };
-        let slot = match self.acquire() {
-            Ok(slot) => slot,
-            Err(kind) => return Err(EnqueueError::new(kind, completion)),
-        };
-        let place = self.slots.payload(slot);
+        match self.slots.pop() {
+            Ok(room) => self.fill_bytes(&room, payload, length, completion, waiter),
+            Err(error) => self.submit_bytes_otherwise(error, payload, length, completion, waiter),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn submit_bytes_otherwise(
+        &self,
+        error: PopError,
+        payload: &[u8],
+        length: u32,
+        completion: Option<K>,
+        waiter: WaiterPointer,
+    ) -> Result<Slot, EnqueueError<Option<K>>> {
+        match self.acquire_otherwise(error) {
+            Ok(slot) => self.fill_bytes(&self.slots.room(slot), payload, length, completion, waiter),
+            Err(kind) => Err(EnqueueError::new(kind, completion)),
+        }
+    }
+
+    /// `payload` is `length` bytes, and no longer than `limit`.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the one body of two paths, one of them cold")]
+    fn fill_bytes(
+        &self,
+        room: &Room<'_, K, C>,
+        payload: &[u8],
+        length: u32,
+        completion: Option<K>,
+        waiter: WaiterPointer,
+    ) -> Result<Slot, EnqueueError<Option<K>>> {
+        let bytes = core::ptr::NonNull::from(payload).cast();
         // SAFETY: the place has `limit` bytes, which are at least the payload's, and is this owner's alone.
-        unsafe { place.copy_from_nonoverlapping(core::ptr::NonNull::from(payload).cast(), payload.len()) };
-        // SAFETY: acquired above.
-        unsafe { self.prepare(slot, length, completion, waiter) };
-        // SAFETY: as above.
+        unsafe { room.payload.copy_from_nonoverlapping(bytes, payload.len()) };
+        // SAFETY: the room is this caller's.
+        unsafe { Self::prepare(room, Some(length), completion, waiter) };
+        if self.pending.0.join(room.slot.index(), &room.control.link) {
+            return Ok(room.slot);
+        }
+        // SAFETY: filled, and not pushed.
+        unsafe { self.push_bytes(room.slot, length) }
+    }
+
+    /// Pushes what could not join, or clears it and gives it back.
+    ///
+    /// # Safety
+    /// The caller owns the slot, which holds `length` bytes, and does not afterwards.
+    #[cold]
+    #[inline(never)]
+    unsafe fn push_bytes(&self, slot: Slot, length: u32) -> Result<Slot, EnqueueError<Option<K>>> {
+        // SAFETY: the caller's.
         let Err(kind) = (unsafe { self.push(slot) }) else {
             return Ok(slot);
         };
-        // SAFETY: still this owner's.
+        // SAFETY: still the caller's.
         let completion = unsafe { self.take_completion(slot) };
         // SAFETY: as above.
-        unsafe { <[u8]>::clear(place.as_ptr(), length) };
+        unsafe { <[u8]>::clear(self.slots.payload(slot).as_ptr(), length) };
         // SAFETY: as above, and not used after it.
         unsafe { self.give_back(slot) };
         Err(EnqueueError::new(kind, completion))
@@ -243,6 +287,7 @@ impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
 
 impl<T: Send + 'static, K: Completion, C: Context, const VARIANT: u8> Core<T, K, C, VARIANT> {
     /// Moves a value in and pushes it.
+    #[inline]
     pub(crate) fn submit_value(
         &self,
         payload: T,
@@ -250,23 +295,62 @@ impl<T: Send + 'static, K: Completion, C: Context, const VARIANT: u8> Core<T, K,
         waiter: WaiterPointer,
     ) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
         check_irql(Irql::DISPATCH, "QueuedWorkItem::enqueue");
-        let slot = match self.acquire() {
-            Ok(slot) => slot,
-            Err(kind) => return Err(EnqueueError::new(kind, (payload, completion))),
-        };
-        let place = self.slots.payload(slot).cast::<T>();
+        match self.slots.pop() {
+            Ok(room) => self.fill_value(&room, payload, completion, waiter),
+            Err(error) => self.submit_value_otherwise(error, payload, completion, waiter),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn submit_value_otherwise(
+        &self,
+        error: PopError,
+        payload: T,
+        completion: Option<K>,
+        waiter: WaiterPointer,
+    ) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
+        match self.acquire_otherwise(error) {
+            Ok(slot) => self.fill_value(&self.slots.room(slot), payload, completion, waiter),
+            Err(kind) => Err(EnqueueError::new(kind, (payload, completion))),
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the one body of two paths, one of them cold")]
+    fn fill_value(
+        &self,
+        room: &Room<'_, K, C>,
+        payload: T,
+        completion: Option<K>,
+        waiter: WaiterPointer,
+    ) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
         // SAFETY: the place has a `T`'s size and alignment, and is this owner's alone.
-        unsafe { place.write(payload) };
-        // SAFETY: acquired above.
-        unsafe { self.prepare(slot, 0, completion, waiter) };
-        // SAFETY: as above.
+        unsafe { room.payload.cast::<T>().write(payload) };
+        // SAFETY: the room is this caller's.
+        unsafe { Self::prepare(room, None, completion, waiter) };
+        if self.pending.0.join(room.slot.index(), &room.control.link) {
+            return Ok(room.slot);
+        }
+        // SAFETY: filled, and not pushed.
+        unsafe { self.push_value(room.slot) }
+    }
+
+    /// Pushes what could not join, or takes it out again and gives the buffer back.
+    ///
+    /// # Safety
+    /// The caller owns the slot, which holds a value, and does not afterwards.
+    #[cold]
+    #[inline(never)]
+    unsafe fn push_value(&self, slot: Slot) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
+        // SAFETY: the caller's.
         let Err(kind) = (unsafe { self.push(slot) }) else {
             return Ok(slot);
         };
-        // SAFETY: still this owner's.
+        // SAFETY: still the caller's.
         let completion = unsafe { self.take_completion(slot) };
-        // SAFETY: written above, and read out once.
-        let payload = unsafe { place.read() };
+        // SAFETY: the place holds a value, and it is read out once.
+        let payload = unsafe { self.slots.payload(slot).cast::<T>().read() };
         // SAFETY: as above, and not used after it.
         unsafe { self.give_back(slot) };
         Err(EnqueueError::new(kind, (payload, completion)))

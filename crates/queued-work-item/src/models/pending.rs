@@ -50,6 +50,9 @@ impl<const VARIANT: u8> Mini<VARIANT> {
             unsafe { *payload = 100 + u32::try_from(item).expect("few") };
         });
         let slot = u32::try_from(item).expect("few");
+        if self.pending.join(slot, &self.links[item]) {
+            return Ok(());
+        }
         if self.pending.push(slot, &self.links[item], || ())? == Pushed::MustSchedule {
             self.schedule();
         }

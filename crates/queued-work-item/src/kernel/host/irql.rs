@@ -18,12 +18,20 @@ pub fn current_irql() -> Irql {
 
 /// Panics, naming `call`, when this thread runs above `highest`: where the kernel would hang or stop.
 #[track_caller]
+#[inline]
 pub(crate) fn check_irql(highest: Irql, call: &str) {
     let current = current_irql();
-    assert!(
-        current <= highest,
-        "{call} called at {current}, allowed at <= {highest}"
-    );
+    if current > highest {
+        complain(call, current, highest);
+    }
+}
+
+/// Out of the way, with what it takes to say so: an enqueue makes the check.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn complain(call: &str, current: Irql, highest: Irql) -> ! {
+    panic!("{call} called at {current}, allowed at <= {highest}")
 }
 
 /// As [`check_irql`], for a call that is made at one IRQL only.
