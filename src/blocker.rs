@@ -14,6 +14,7 @@ use crate::bare::BareWorkItem;
 use crate::context::{Cell, Context, ContextType, size_field};
 use crate::dpcs::KernelDpcs;
 use crate::request::{IoRequest, WdfTicket};
+use crate::trace;
 
 /// The framework, as the exerciser of one device needs it.
 pub(crate) struct Kernel {
@@ -77,7 +78,11 @@ impl Platform for Kernel {
                 &raw mut item
             )
         };
-        NT_SUCCESS(status).then_some(BlockingWorkItem { item })
+        if !NT_SUCCESS(status) {
+            trace::no_memory("WdfWorkItemCreate", status);
+            return None;
+        }
+        Some(BlockingWorkItem { item })
     }
 
     fn parallel(
@@ -86,7 +91,13 @@ impl Platform for Kernel {
         body: &(dyn Fn(u32, &mut Passive) + Sync),
         _: &mut Passive,
     ) -> Result<(), u32> {
-        crate::threads::parallel(threads, body).map_err(i32::cast_unsigned)
+        crate::threads::parallel(threads, body)
+            .inspect_err(|status| trace::no_memory("threads", *status))
+            .map_err(i32::cast_unsigned)
+    }
+
+    fn refused(&self, code: u32, status: u32) {
+        trace::request_refused(code, status.cast_signed());
     }
 
     fn work_item(&self, drain: Drain) -> Option<BareWorkItem> {

@@ -15,6 +15,7 @@ use crate::blocker::Kernel;
 use crate::context::{Cell, Context, ContextType, size_field};
 use crate::queue;
 use crate::request::RequestContext;
+use crate::trace;
 
 /// All access for SYSTEM and for administrators, none for anyone else. The INF says the same of the whole stack: handles
 /// are opened by the name of the physical device under this one.
@@ -50,7 +51,7 @@ pub(crate) extern "C" fn evt_device_add(_driver: WDFDRIVER, init: PWDFDEVICE_INI
         Ok(()) => STATUS_SUCCESS,
         Err(status) => status,
     };
-    wdk::println!("queued_work_item_driver: device added, {status:#010X}");
+    trace::device_added(status);
     status
 }
 
@@ -150,7 +151,7 @@ const fn check(status: NTSTATUS) -> Result<(), NTSTATUS> {
 
 /// `EvtDeviceD0Entry`: items begin again, in their order.
 extern "C" fn evt_d0_entry(device: WDFDEVICE, previous: WDF_POWER_DEVICE_STATE) -> NTSTATUS {
-    wdk::println!("queued_work_item_driver: D0 entry from {}", power_state(previous));
+    trace::d0_entry(power_state(previous));
     // SAFETY: the framework gives a live device of this driver.
     if let Some(exerciser) = unsafe { exerciser(device) } {
         exerciser.d0_entry();
@@ -160,7 +161,7 @@ extern "C" fn evt_d0_entry(device: WDFDEVICE, previous: WDF_POWER_DEVICE_STATE) 
 
 /// `EvtDeviceD0Exit`: no item begins until the device is back. What is queued by then runs, or is cancelled by removal.
 extern "C" fn evt_d0_exit(device: WDFDEVICE, target: WDF_POWER_DEVICE_STATE) -> NTSTATUS {
-    wdk::println!("queued_work_item_driver: D0 exit to {}", power_state(target));
+    trace::d0_exit(power_state(target));
     // SAFETY: the framework gives a live device of this driver.
     if let Some(exerciser) = unsafe { exerciser(device) } {
         exerciser.d0_exit();
@@ -184,7 +185,7 @@ const fn power_state(state: WDF_POWER_DEVICE_STATE) -> &'static str {
 /// `EvtDeviceSurpriseRemoval`: the device is gone while handles are open. Their requests are answered here; what they
 /// still send is refused.
 extern "C" fn evt_surprise_removal(device: WDFDEVICE) {
-    wdk::println!("queued_work_item_driver: surprise removal");
+    trace::surprise_removal();
     // SAFETY: the framework gives a live device of this driver, at PASSIVE_LEVEL.
     unsafe { remove(device) };
 }
@@ -194,7 +195,7 @@ extern "C" fn evt_surprise_removal(device: WDFDEVICE) {
 extern "C" fn evt_self_managed_io_cleanup(device: WDFDEVICE) {
     // SAFETY: the framework gives a live device of this driver, at PASSIVE_LEVEL.
     unsafe { remove(device) };
-    wdk::println!("queued_work_item_driver: device removed");
+    trace::device_removed();
 }
 
 /// Ends everything that goes on in the device.

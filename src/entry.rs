@@ -1,12 +1,13 @@
 //! `DriverEntry`, and what happens to the driver as a whole.
 
 use wdk_sys::{
-    DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, ULONG, WDF_DRIVER_CONFIG, WDF_NO_HANDLE,
+    DRIVER_OBJECT, NT_SUCCESS, NTSTATUS, PCUNICODE_STRING, ULONG, WDF_DRIVER_CONFIG, WDF_NO_HANDLE,
     WDF_NO_OBJECT_ATTRIBUTES, WDFDRIVER, call_unsafe_wdf_function_binding,
 };
 
 use crate::context::size_field;
 use crate::device::evt_device_add;
+use crate::trace;
 
 /// The tag of what the framework allocates for this driver.
 const POOL_TAG: ULONG = u32::from_le_bytes(*b"QWId");
@@ -22,6 +23,8 @@ pub unsafe extern "system" fn driver_entry(
     driver: &mut DRIVER_OBJECT,
     registry_path: PCUNICODE_STRING,
 ) -> NTSTATUS {
+    // SAFETY: once, before anything else runs; every way out of the driver unregisters.
+    unsafe { trace::register() };
     let mut config = WDF_DRIVER_CONFIG {
         Size: size_field::<WDF_DRIVER_CONFIG>(),
         EvtDriverDeviceAdd: Some(evt_device_add),
@@ -40,14 +43,16 @@ pub unsafe extern "system" fn driver_entry(
             WDF_NO_HANDLE.cast::<WDFDRIVER>(),
         )
     };
-    wdk::println!(
-        "queued_work_item_driver {}: loaded, {status:#010X}",
-        env!("CARGO_PKG_VERSION")
-    );
+    trace::driver_loaded(status);
+    if !NT_SUCCESS(status) {
+        // The system does not call unload.
+        trace::unregister();
+    }
     status
 }
 
 /// Every device is gone by now, and with it all that this driver ever held.
 extern "C" fn evt_driver_unload(_driver: WDFDRIVER) {
-    wdk::println!("queued_work_item_driver: unloaded");
+    trace::driver_unloaded();
+    trace::unregister();
 }

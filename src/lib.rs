@@ -12,6 +12,7 @@
 //! | `blocker` | threads for the verbs that block |
 //! | `threads`, `dpcs` | parallel threads, and DPCs, for the verbs that make load |
 //! | `bare` | the work item that the benchmark compares the queue with |
+//! | `trace` | life cycle and errors, as TraceLogging events |
 //! | `context` | Rust values in the framework's object contexts |
 //!
 //! The same bytes run on every KMDF from 1.15 up.
@@ -29,6 +30,7 @@ mod entry;
 mod queue;
 mod request;
 mod threads;
+mod trace;
 
 // Linked for its panic handler: a bug check, so no path that a caller can reach may panic.
 extern crate wdk_panic;

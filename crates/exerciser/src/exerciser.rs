@@ -126,7 +126,10 @@ impl<P: Platform> Exerciser<P> {
                 pending::arm(&ticket);
                 worker.run(job);
             }
-            Err(status) => request.complete(status, 0),
+            Err(status) => {
+                self.inner.platform.refused(request.code(), status);
+                request.complete(status, 0);
+            }
         }
     }
 

@@ -84,6 +84,11 @@ pub trait Platform: Sized + Send + Sync + 'static {
         passive: &mut Passive,
     ) -> Result<(), u32>;
 
+    /// A request is about to be refused: for tracing. PASSIVE_LEVEL.
+    fn refused(&self, code: u32, status: u32) {
+        let _ = (code, status);
+    }
+
     /// A bare work item that runs `drain`. `None`: there is no memory for it.
     fn work_item(&self, drain: Drain) -> Option<Self::WorkItem>;
 

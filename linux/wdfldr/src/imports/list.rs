@@ -7,7 +7,7 @@
 //! | counted: pool that is looked for at unload, and that can be made to fail | see *counted* |
 //! | checked: Wine's own, behind a check of the IRQL | see *checked* |
 
-use super::{Import, alloc_pool, dpc, guard, locks, misc, rundown, timer, wait, work};
+use super::{Import, alloc_pool, dpc, etw, guard, locks, misc, rundown, timer, wait, work};
 
 macro_rules! imports {
     ($($name:ident = $function:path;)*) => {
@@ -75,6 +75,10 @@ const OTHERS: &[Import] = imports! {
     KeBugCheck = misc::KeBugCheck;
     KeBugCheckEx = misc::KeBugCheckEx;
     // absent
+    EtwRegister = etw::EtwRegister;
+    EtwUnregister = etw::EtwUnregister;
+    EtwSetInformation = etw::EtwSetInformation;
+    EtwWriteTransfer = etw::EtwWriteTransfer;
     KeSetCoalescableTimer = timer::KeSetCoalescableTimer;
     ExAllocateTimer = timer::ExAllocateTimer;
     ExSetTimer = timer::ExSetTimer;

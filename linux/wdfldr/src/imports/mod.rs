@@ -6,6 +6,7 @@
 
 mod alloc_pool;
 mod dpc;
+mod etw;
 mod guard;
 mod list;
 mod locks;
