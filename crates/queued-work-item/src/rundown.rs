@@ -299,14 +299,24 @@ impl<const VARIANT: u8> Protocol<VARIANT> {
     pub(crate) fn restart(&self) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            if word & (COUNT_MASK | RUNDOWN) != RUNDOWN {
+            let users = if Self::is(Broken::RestartsEarly) {
+                0
+            } else {
+                word & COUNT_MASK
+            };
+            if users != 0 || word & RUNDOWN == 0 {
                 return false;
             }
-            // Release: what was prepared for those who come. Acquire: what those did who left, for one who restarts
-            // without having waited itself.
+            let order = if Self::is(Broken::RestartsRelaxed) {
+                Ordering::Relaxed
+            } else {
+                // Release: what was prepared for those who come. Acquire: what those did who left, for one who
+                // restarts without having waited itself.
+                Ordering::AcqRel
+            };
             match self
                 .word
-                .compare_exchange_weak(word, word & !RUNDOWN, Ordering::AcqRel, Ordering::Relaxed)
+                .compare_exchange_weak(word, word & !RUNDOWN, order, Ordering::Relaxed)
             {
                 Ok(_) => return true,
                 Err(now) => word = now,
@@ -458,4 +468,8 @@ pub(crate) enum Broken {
     JoinsUncounted = 3,
     /// The word does not show that somebody joined: the last may overlook whoever joined and released meanwhile.
     JoinsUnseen = 4,
+    /// Restart does not release: who acquires may not see what was prepared.
+    RestartsRelaxed = 5,
+    /// Restart does not ask whether somebody is still in: who waits for the last of them is forgotten.
+    RestartsEarly = 6,
 }

@@ -148,3 +148,56 @@ fn a_restart_hands_on_what_was_prepared_and_the_rounds_do_not_mix() {
         second.join().expect("second");
     });
 }
+
+/// What is prepared while it is run down is there for whoever gets in after the restart.
+fn restart_hands_on<const VARIANT: u8>() {
+    explore(3, || {
+        let protected = Protected::<VARIANT>::new();
+        protected.rundown.run_down();
+        protected.tear_down(2);
+        let user = Arc::clone(&protected);
+        let user = loom::thread::spawn(move || user.use_it());
+        protected.tear_down(1);
+        assert!(protected.rundown.restart(), "run down, and nobody is in");
+        user.join().expect("user");
+        assert!(protected.use_it(), "restarted");
+    });
+}
+
+#[test]
+fn who_acquires_after_a_restart_sees_what_was_prepared() {
+    restart_hands_on::<0>();
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_restart_that_does_not_release_is_caught() {
+    restart_hands_on::<{ Broken::RestartsRelaxed as u8 }>();
+}
+
+/// A restart that comes while somebody is in and somebody waits is refused.
+fn restart_too_early<const VARIANT: u8>() {
+    explore(3, || {
+        let protected = Protected::<VARIANT>::new();
+        assert!(protected.rundown.acquire(), "nobody runs down yet");
+        let waiter = Arc::clone(&protected);
+        let waiter = loom::thread::spawn(move || waiter.rundown.run_down());
+        // Lets the waiter come first: a load alone is no reason for the model checker to try that.
+        loom::thread::yield_now();
+        assert!(!protected.rundown.restart(), "a guard is held");
+        protected.rundown.release();
+        waiter.join().expect("waiter");
+        assert!(protected.rundown.restart(), "run down");
+    });
+}
+
+#[test]
+fn a_restart_waits_for_the_last_guard() {
+    restart_too_early::<0>();
+}
+
+#[test]
+#[should_panic(expected = "a guard is held")]
+fn a_restart_that_comes_early_is_caught() {
+    restart_too_early::<{ Broken::RestartsEarly as u8 }>();
+}
