@@ -57,6 +57,8 @@ enum Part {
     Models,
     /// The budget of an enqueue, by an instruction counter
     Budget,
+    /// The libraries could be published as they are: cargo packs them and builds what it packed
+    Publish,
     /// The library's tests under `AddressSanitizer`, `ThreadSanitizer` and valgrind
     Sanitize,
     /// A minute of producers at `DISPATCH_LEVEL`, beside a thread that waits: only with `--long`, or named
@@ -83,13 +85,14 @@ enum Part {
 
 impl Part {
     /// Every part, in the order in which they run: what is quick and fails often comes first.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Format,
         Self::Lints,
         Self::Host,
         Self::Models,
         Self::Budget,
         Self::Docs,
+        Self::Publish,
         Self::Sanitize,
         Self::Soak,
         Self::KernelLints,
@@ -242,6 +245,19 @@ impl Tests<'_> {
                 self.tests("soak", tool)
             }
             Part::Docs => self.cargo("docs", &["doc", "--locked", "--no-deps"]),
+            Part::Publish => self.cargo(
+                "publish",
+                &[
+                    "publish",
+                    "--dry-run",
+                    "--locked",
+                    "--allow-dirty",
+                    "--package",
+                    "queued-work-item",
+                    "--package",
+                    "queued-work-item-ioctl",
+                ],
+            ),
             Part::Build => self.build(),
             Part::Package => package::test::run(self.context),
             Part::Emulate => emulate::run(self.context),
@@ -345,7 +361,14 @@ mod tests {
         assert_eq!(wanted(&["docs", "run"]), [Part::Docs, Part::Run]);
         assert_eq!(
             wanted(&["--host-only"]),
-            [Part::Format, Part::Lints, Part::Host, Part::Models, Part::Docs]
+            [
+                Part::Format,
+                Part::Lints,
+                Part::Host,
+                Part::Models,
+                Part::Docs,
+                Part::Publish
+            ]
         );
         let long = wanted(&["--host-only", "--long"]);
         assert!(long.contains(&Part::Sanitize) && long.contains(&Part::Soak) && !long.contains(&Part::Build));
