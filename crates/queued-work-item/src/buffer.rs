@@ -60,9 +60,9 @@ impl<C: Context> Stock<C> {
 
 /// A buffer that its holder owns: exclusive access to its bytes and its context.
 ///
-/// Dropping it gives it back to the pool that it came from, after the pool's cleanup callback, if it has one, and cleared: it cannot be lost, put back twice, or put into
-/// another pool. Bytes are zero and the context is its default when it is fetched; the bytes begin at an address that
-/// is a multiple of 16.
+/// Dropping it gives it back to the pool that it came from, after the pool's cleanup callback, if it has one, and
+/// cleared: it cannot be lost, put back twice, or put into another pool. Bytes are zero and the context is its default
+/// when it is fetched; the bytes begin at a multiple of [`PAYLOAD_ALIGNMENT`](crate::PAYLOAD_ALIGNMENT).
 ///
 /// # IRQL
 /// `<= DISPATCH_LEVEL`, as far as the context's own drop and default allow it.

@@ -89,6 +89,10 @@ impl<C: Context> BufferPool<C> {
         }
     }
 
+    pub(crate) const fn stock(&self) -> &Stock<C> {
+        &self.stock
+    }
+
     /// Buffers that there can be at once. IRQL: any.
     pub fn capacity(&self) -> u32 {
         self.stock.slots.max()

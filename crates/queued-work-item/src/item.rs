@@ -34,7 +34,8 @@ impl<T: ?Sized, C> Item<'_, T, C> {
         }
     }
 
-    /// The payload: bytes have exactly the length that was enqueued.
+    /// The payload: bytes have exactly the length that was enqueued, and begin at a multiple of
+    /// [`PAYLOAD_ALIGNMENT`](crate::PAYLOAD_ALIGNMENT).
     pub fn payload(&self) -> &T {
         self.touch();
         self.payload

@@ -26,8 +26,9 @@ use crate::kernel::{Block, Irql, Pool, check_irql};
 use crate::waiter::WaiterSlot;
 use crate::{Config, CreateError};
 
-/// The alignment of every payload, or more if its type asks for more.
-pub(crate) const PAYLOAD_ALIGNMENT: usize = 16;
+/// The alignment of every payload in bytes, or more where its type asks for more: what nonpaged pool guarantees, and what a
+/// framework structure or an SSE register needs.
+pub const PAYLOAD_ALIGNMENT: usize = 16;
 
 /// The shared part of a slot.
 pub(crate) struct Control {
@@ -102,6 +103,8 @@ pub(crate) struct Slots<K, C> {
     count: u32,
     max: u32,
     stride: usize,
+    /// From a slot's control to its head, where both are in the slab.
+    head_offset: usize,
     /// The first slot's head. The others follow, `body_stride` apart.
     bodies: NonNull<u8>,
     body_stride: usize,
@@ -163,6 +166,7 @@ impl<K, C: Default> Slots<K, C> {
             count,
             max,
             stride,
+            head_offset,
             bodies,
             body_stride,
             payload_offset: block_payload_offset,
@@ -216,14 +220,18 @@ impl<K, C: Default> Slots<K, C> {
             // SAFETY: in range, and controls live as long as `self`.
             |control| unsafe { &control.as_ref().link },
         )?;
+        let body = match self.pool {
+            // SAFETY: the offset lies inside the slot.
+            Pool::NonPaged => unsafe { control.byte_add(self.head_offset) }.cast(),
+            Pool::Paged => self.body(Slot(index)),
+        };
         Ok(Room {
             slot: Slot(index),
             // SAFETY: as above.
             control: unsafe { control.as_ref() },
-            // SAFETY: the offset lies inside the slot.
-            head: unsafe { control.byte_add(self.head_offset) }.cast(),
-            // SAFETY: as above.
-            payload: unsafe { control.byte_add(self.payload_offset) }.cast(),
+            head: body.cast(),
+            // SAFETY: the offset lies inside the body, which has a head and a payload.
+            payload: unsafe { body.add(self.payload_offset) },
         })
     }
 
@@ -402,7 +410,12 @@ impl<K, C> Slots<K, C> {
     /// The payload bytes of a slot, for its owner to follow.
     pub(crate) fn payload(&self, slot: Slot) -> NonNull<u8> {
         // SAFETY: the offset lies inside the body, which has a head and a payload.
-        unsafe { self.body(slot).add(self.payload_offset) }
+        let payload = unsafe { self.body(slot).add(self.payload_offset) };
+        debug_assert!(
+            payload.addr().get().is_multiple_of(PAYLOAD_ALIGNMENT),
+            "a payload at {payload:p}"
+        );
+        payload
     }
 
     fn slab_control(&self, index: u32) -> NonNull<Control> {

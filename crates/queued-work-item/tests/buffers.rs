@@ -6,7 +6,7 @@ use common::passive;
 use queued_work_item::buffer_queue::Visit;
 use queued_work_item::kernel::Irql;
 use queued_work_item::kernel::host::{Machine, raise_irql};
-use queued_work_item::{BufferPool, BufferQueue, Config, NoBuffer};
+use queued_work_item::{BufferPool, BufferQueue, BufferSink, Config, NoBuffer};
 
 fn queue(count: u32) -> BufferQueue<u32> {
     BufferQueue::create(&mut passive(), &Config::new(count).buffer_size(8)).expect("create")
@@ -40,7 +40,10 @@ fn a_pool_gives_each_buffer_once_and_takes_it_back_cleared() {
         assert_eq!(pool.fetch().expect_err("no fifth"), NoBuffer);
         for buffer in &mut held {
             assert_eq!((buffer.payload(), *buffer.context()), (&[0; 20][..], [0; 3]));
-            assert_eq!(buffer.payload().as_ptr().addr() % 16, 0);
+            assert_eq!(
+                buffer.payload().as_ptr().addr() % queued_work_item::PAYLOAD_ALIGNMENT,
+                0
+            );
             buffer.payload_mut().fill(0xAA);
             buffer.context_mut().fill(0xAA);
         }
@@ -186,4 +189,62 @@ fn threads_pass_every_buffer_on_exactly_once() {
     });
     seen.sort_unstable();
     assert_eq!(seen, (0..10_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn sinks_pass_the_buffers_of_one_pool_on_and_refuse_others() {
+    let machine = Machine::new();
+    let _in = machine.enter();
+    let config = Config::new(3).buffer_size(8).lookaside(6);
+    let [pool, other] = [(); 2].map(|()| BufferPool::<u32>::create(&mut passive(), &config).expect("create"));
+    let tagged = |tag| {
+        let mut buffer = pool.fetch().expect("a buffer");
+        *buffer.context_mut() = tag;
+        buffer.payload_mut()[0] = 1;
+        buffer
+    };
+    let (one, two) = (BufferSink::of(&pool), BufferSink::of(&pool));
+    {
+        let _raised = raise_irql(Irql::DISPATCH);
+        for tag in 1..=4 {
+            one.put(tagged(tag)).expect("of this pool");
+        }
+        one.put_at_head(tagged(0)).expect("of this pool");
+        assert_eq!(one.get().map(|buffer| *buffer.context()), Some(0));
+        // From the middle of one to the other, contents and all.
+        let moved = one.enumerate(|_, tag| {
+            if *tag == 3 {
+                Visit::RemoveAndStop
+            } else {
+                Visit::ResetTimerAndContinue
+            }
+        });
+        two.put(moved.expect("3")).expect("of this pool");
+        let foreign = two
+            .put(other.fetch().expect("a buffer"))
+            .expect_err("another pool's");
+        let foreign = two.put_at_head(foreign).expect_err("another pool's");
+        other.reuse(foreign).expect("its own");
+    }
+    assert_eq!((one.count(), two.count()), (3, 1));
+    let rest = || one.get().map(|buffer| *buffer.context());
+    assert_eq!((rest(), rest()), (Some(1), Some(2)));
+    assert_eq!(
+        two.get().map(|buffer| (*buffer.context(), buffer.payload()[0])),
+        Some((3, 1))
+    );
+    two.put(tagged(5)).expect("of this pool");
+    assert_eq!((two.clear(), two.count()), (1, 0));
+    // The last goes home with its sink.
+    drop(one);
+    let home: Vec<_> = core::iter::from_fn(|| pool.fetch().ok()).collect();
+    assert_eq!(home.len(), 6);
+    assert!(
+        home.iter()
+            .all(|buffer| buffer.payload() == [0; 8] && *buffer.context() == 0)
+    );
+    drop(home);
+    drop(two);
+    drop((pool, other));
+    machine.assert_no_leaks();
 }

@@ -34,7 +34,10 @@ fn payloads_lie_in_paged_pool_and_nothing_else_does() {
         let opened = gate.clone();
         let queue = Bytes::create(&mut passive(), Parent::default(), &config, move |item, _| {
             opened.pass();
-            assert_eq!(item.payload().as_ptr().addr() % 16, 0);
+            assert_eq!(
+                item.payload().as_ptr().addr() % queued_work_item::PAYLOAD_ALIGNMENT,
+                0
+            );
             assert_eq!(*item.context(), 0, "each run's own");
             *item.context_mut() = 7;
             seen.push(item.payload().to_vec());

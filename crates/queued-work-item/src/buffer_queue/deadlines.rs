@@ -28,7 +28,7 @@ struct Entry {
 /// # Invariants
 /// The first `length` places of `heap` hold different slots, none due before the one at half its place, and
 /// `entries` knows where.
-pub(super) struct Deadlines {
+pub(crate) struct Deadlines {
     entries: Array<Entry>,
     heap: Array<u32>,
     length: usize,

@@ -18,9 +18,10 @@
 
 use core::time::Duration;
 
+use super::Visit;
 use super::deadlines::Deadlines;
 use super::expiry::Expired;
-use super::list::{List, Taken};
+use super::list::{List, Walked};
 use crate::buffer::Stock;
 use crate::kernel::{Parent, Shared, SpinLock, Target, Timer, UNITS_PER_MILLISECOND};
 use crate::slots::Slot;
@@ -47,7 +48,7 @@ pub(crate) struct Inner<C: Context, const VARIANT: u8 = 0> {
 }
 
 /// What the lock protects.
-pub(super) struct Full {
+pub(crate) struct Full {
     pub(super) list: List,
     /// What the timer is set for.
     armed: Option<u64>,
@@ -177,7 +178,7 @@ impl<C: Context, const VARIANT: u8> Inner<C, VARIANT> {
     }
 
     /// Sets the timer if the earliest deadline is earlier than what it is set for. `false`: it is gone.
-    pub(super) fn arm(&self, full: &mut Full, now: u64) -> bool {
+    fn arm(&self, full: &mut Full, now: u64) -> bool {
         let Some((_, due)) = full.list.deadlines.as_ref().and_then(Deadlines::first) else {
             return true;
         };
@@ -188,11 +189,6 @@ impl<C: Context, const VARIANT: u8> Inner<C, VARIANT> {
         let set = self.timer.set(due.saturating_sub(now));
         full.armed = set.then_some(due);
         set
-    }
-
-    /// The time by which deadlines go.
-    pub(super) fn now(&self) -> u64 {
-        self.timer.now()
     }
 
     pub(crate) fn dequeue(&self) -> Option<Slot> {
@@ -210,16 +206,21 @@ impl<C: Context, const VARIANT: u8> Inner<C, VARIANT> {
         Some(slot)
     }
 
+    /// Visits what is queued; what a visitor had taken out.
+    pub(super) fn walk(&self, visit: impl FnMut(&mut [u8], &mut C) -> Visit) -> Option<Slot> {
+        let mut full = self.full.lock();
+        let Walked { removed, reset } = full.list.walk(&self.stock, || self.timer.now(), visit);
+        if let Some(now) = reset {
+            // If the timer is gone with its parent, nothing expires any more.
+            self.arm(&mut full, now);
+        }
+        removed
+    }
+
     /// Gives every queued buffer back to the empty side.
     pub(crate) fn clear(&self) -> u32 {
-        let Taken { head, count } = self.full.lock().list.take_all();
-        let mut at = Slot::from_index(head);
-        while let Some(slot) = at {
-            // Before the slot goes home, where the link is another list's.
-            at = List::next(&self.stock.slots, slot);
-            drop(self.buffer(slot));
-        }
-        count
+        let taken = self.full.lock().list.take_all();
+        List::give_back(&self.stock, taken)
     }
 
     /// Takes a buffer whose time has come; if there is none, sets the timer for the next one.

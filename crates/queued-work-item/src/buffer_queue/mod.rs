@@ -8,13 +8,13 @@ mod deadlines;
 mod error;
 mod expiry;
 mod inner;
-mod list;
+pub(crate) mod list;
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
-use crate::buffer::{Stock, view};
+use crate::buffer::Stock;
 use crate::cleanup::Cleanup;
 use crate::kernel::{Irql, MemoryDescriptor, Parent, Shared, check_irql};
 use crate::{Buffer, Config, Context, CreateError, Dispatch, NoBuffer, Passive};
@@ -22,7 +22,6 @@ use crate::{Buffer, Config, Context, CreateError, Dispatch, NoBuffer, Passive};
 pub use self::error::{EnqueueTimedError, EnqueueTimedErrorKind};
 use self::expiry::Expired;
 use self::inner::{Inner, Untimed};
-use self::list::List;
 
 #[cfg(all(loom, test))]
 pub(crate) use self::{expiry::Expired as ModelExpired, inner::Broken, inner::Inner as ModelInner};
@@ -270,44 +269,9 @@ impl<C: Context> BufferQueue<C> {
     /// Visits the queued buffers from the head on, and returns the one that a visitor had taken out.
     ///
     /// The visitor runs under the queue's lock, at `DISPATCH_LEVEL`: it must be short, and call nothing of this queue.
-    pub fn enumerate(&self, mut visit: impl FnMut(&mut [u8], &mut C) -> Visit) -> Option<Buffer<'_, C>> {
+    pub fn enumerate(&self, visit: impl FnMut(&mut [u8], &mut C) -> Visit) -> Option<Buffer<'_, C>> {
         check_irql(Irql::DISPATCH, "BufferQueue::enumerate");
-        let inner = &*self.inner;
-        let slots = &inner.stock.slots;
-        let mut full = inner.full.lock();
-        let mut before = None;
-        let mut at = full.list.head();
-        while let Some(slot) = at {
-            // SAFETY: a slot on the list is the list's, which is locked.
-            let (bytes, context) = unsafe { view(&inner.stock, slot) };
-            let verdict = visit(bytes, context);
-            match verdict {
-                Visit::Continue | Visit::Stop => {}
-                Visit::RemoveAndStop => {
-                    full.list.unlink(slots, before, slot);
-                    return Some(inner.buffer(slot));
-                }
-                Visit::StopTimerAndContinue | Visit::StopTimerAndStop => {
-                    if let Some(deadlines) = &mut full.list.deadlines {
-                        deadlines.remove(slot);
-                    }
-                }
-                Visit::ResetTimerAndContinue | Visit::ResetTimerAndStop => {
-                    let now = inner.now();
-                    if let Some(deadlines) = &mut full.list.deadlines {
-                        deadlines.reset(slot, now);
-                    }
-                    // If the timer is gone with its parent, nothing expires any more.
-                    inner.arm(&mut full, now);
-                }
-            }
-            if !verdict.goes_on() {
-                return None;
-            }
-            before = at;
-            at = List::next(slots, slot);
-        }
-        None
+        self.inner.walk(visit).map(|slot| self.inner.buffer(slot))
     }
 
     /// Moves every queued buffer back to the empty side, and returns how many those were. What was in them is gone:
