@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::fmt;
 
 use crate::cleanup::Cleanup;
-use crate::kernel::MemoryDescriptor;
+use crate::kernel::{Irql, MemoryDescriptor, check_irql};
 use crate::slots::{Slot, Slots};
 use crate::{Config, Context, CreateError, NoCompletion, NtStatus};
 
@@ -146,6 +146,9 @@ pub(crate) unsafe fn view<C: Context>(stock: &Stock<C>, slot: Slot) -> (&mut [u8
 impl<C: Context> Drop for Buffer<'_, C> {
     fn drop(&mut self) {
         let stock = self.stock;
+        if stock.slots.is_pageable() {
+            check_irql(Irql::APC, "the drop of a pageable buffer");
+        }
         if let Some(cleanup) = &stock.cleanup {
             let (payload, context) = self.parts_mut();
             cleanup.run(payload, context);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::{Gate, Log, passive, retry};
+use queued_work_item::buffer_queue::PagedBufferQueue;
 use queued_work_item::kernel::host::{Machine, raise_irql};
 use queued_work_item::kernel::{Irql, Parent};
 use queued_work_item::{
@@ -235,4 +236,81 @@ fn w19_at_dispatch_level_it_is_refused_by_name() {
     queue.start();
     assert_eq!((queue.len(), queue.counters().enqueued), (0, 1));
     drop(raised);
+}
+
+#[test]
+fn buffers_in_paged_pool_go_round() {
+    let machine = Machine::new();
+    let _in = machine.enter();
+    let cleaned = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&cleaned);
+    let config = Config::new(2).buffer_size(4_096).lookaside(3);
+    let queue = PagedBufferQueue::<u32>::create_with_cleanup(&mut passive(), &config, move |_, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+    })
+    .expect("create");
+    let other = PagedBufferQueue::<u32>::create(&mut passive(), &Config::new(1)).expect("create");
+    let p = &passive();
+    assert!(machine.outstanding_paged() >= 2 * 4_096);
+    assert!(machine.outstanding().1 - machine.outstanding_paged() < 2_048);
+    for round in 1..=3 {
+        let mut first = queue.fetch(p).expect("a buffer");
+        assert_eq!((first.payload(p), *first.context(p)), (&[0; 4_096][..], 0));
+        *first.context_mut(p) = round;
+        first.payload_mut(p)[4_095] = 1;
+        assert_eq!(first.memory_descriptor(p).bytes()[4_095], 1);
+        assert_eq!(first.memory_descriptor(p).len(), 4_096);
+        let first = other.enqueue(p, first).expect_err("another queue's");
+        queue.enqueue(p, first).expect("its own");
+        let mut second = queue.fetch(p).expect("a buffer");
+        second.parts_mut(p).1.clone_from(&(10 * round));
+        queue.enqueue_at_head(p, second).expect("its own");
+        queue.reuse(p, queue.fetch(p).expect("grown")).expect("its own");
+        assert_eq!((queue.count(), queue.capacity()), (2, 3));
+        let next = queue.dequeue(p).expect("two are queued");
+        assert_eq!(*next.context(p), 10 * round);
+        drop(next);
+        assert_eq!(queue.clear(p), 1);
+    }
+    assert_eq!(cleaned.load(Ordering::SeqCst), 9);
+    drop((queue, other));
+    machine.assert_no_leaks();
+}
+
+#[test]
+fn w19_a_paged_buffer_at_dispatch_level_is_refused_by_name() {
+    let config = Config::new(2).buffer_size(16);
+    let queue = PagedBufferQueue::<u32>::create(&mut passive(), &config).expect("create");
+    let p = &passive();
+    let mut buffer = queue.fetch(p).expect("a buffer");
+    let raised = raise_irql(Irql::DISPATCH);
+    for (call, said) in [
+        ("PagedBufferQueue::fetch", panics(|| drop(queue.fetch(p)))),
+        ("PagedBufferQueue::dequeue", panics(|| drop(queue.dequeue(p)))),
+        (
+            "PagedBufferQueue::clear",
+            panics(|| assert_eq!(queue.clear(p), 0)),
+        ),
+        (
+            "PagedBuffer::payload",
+            panics(|| drop(buffer.payload(p).to_vec())),
+        ),
+        (
+            "PagedBuffer::payload_mut",
+            panics(|| buffer.payload_mut(p).fill(1)),
+        ),
+        (
+            "PagedBuffer::context",
+            panics(|| assert_eq!(*buffer.context(p), 0)),
+        ),
+        ("PagedBuffer::context_mut", panics(|| *buffer.context_mut(p) = 1)),
+    ] {
+        assert_eq!(
+            said,
+            format!("{call} called at DISPATCH_LEVEL, allowed at <= PASSIVE_LEVEL")
+        );
+    }
+    assert_eq!((queue.count(), queue.capacity()), (0, 2));
+    drop(raised);
+    assert_eq!(buffer.payload(p), [0; 16]);
 }

@@ -9,6 +9,7 @@ mod error;
 mod expiry;
 mod inner;
 pub(crate) mod list;
+mod paged;
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
@@ -22,6 +23,7 @@ use crate::{Buffer, Config, Context, CreateError, Dispatch, NoBuffer, Passive};
 pub use self::error::{EnqueueTimedError, EnqueueTimedErrorKind};
 use self::expiry::Expired;
 use self::inner::{Inner, Untimed};
+pub use self::paged::{PagedBuffer, PagedBufferQueue};
 
 #[cfg(all(loom, test))]
 pub(crate) use self::{expiry::Expired as ModelExpired, inner::Broken, inner::Inner as ModelInner};
