@@ -9,6 +9,7 @@ mod budget;
 mod build;
 mod count;
 mod emulate;
+mod fuzz;
 mod identity;
 mod inf;
 mod kits;
@@ -75,6 +76,8 @@ enum Command {
     Bench(bench::Options),
     /// Run the library's host tests under sanitizers, valgrind or Miri
     Sanitize(sanitize::Options),
+    /// Fuzz the code that answers requests, on the host, from the committed corpus
+    Fuzz(fuzz::Options),
     /// Run the harness in Wine; the driver is installed for it and removed afterwards
     Harness(wine::HarnessOptions),
     /// Open a shell with Wine running, for debugging
@@ -127,6 +130,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         }
         Command::Bench(options) => bench::run(&context, options),
         Command::Sanitize(options) => sanitize::run(&context, options),
+        Command::Fuzz(options) => fuzz::run(&context, options),
         Command::Harness(options) => return wine::harness(&context, options),
         Command::Shell(options) => return wine::shell(&context, options),
         Command::Log(options) => wine::log(&context, options),

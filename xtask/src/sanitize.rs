@@ -234,25 +234,10 @@ impl Run<'_> {
     }
 
     fn instrumented(&self, sanitizer: &str, runtime: &str, std: &[&str]) -> Result<Tool> {
-        let mut flags = vec![format!("-Zsanitizer={sanitizer}")];
+        let (tool, mut flags) = compiler(sanitizer, runtime)?;
         if !self.long {
             flags.push(BARE.to_owned());
         }
-        let tool = if let Some(rust @ Rust::Debian { .. }) = Rust::find()? {
-            let runtime = runtime_library(runtime).with_context(|| {
-                format!("{sanitizer}: no run-time library: cargo xtask setup, or {NIGHTLY_HINT}")
-            })?;
-            flags.extend([
-                "-Zexternal-clangrt".to_owned(),
-                // All of it, and first: it interposes what the program would take from the C library.
-                "-Zpre-link-arg=-Wl,--whole-archive".to_owned(),
-                format!("-Zpre-link-arg={}", runtime.display()),
-                "-Zpre-link-arg=-Wl,--no-whole-archive".to_owned(),
-            ]);
-            rust.cargo()
-        } else {
-            nightly()?
-        };
         Ok(tool
             .args(["test", "--target", TARGET])
             .args(std)
@@ -291,6 +276,24 @@ impl Run<'_> {
             tool.env("RUSTFLAGS", BARE)
         })
     }
+}
+
+/// A cargo whose compiler knows a sanitizer, and the flags that make it instrument with it.
+pub(crate) fn compiler(sanitizer: &str, runtime: &str) -> Result<(Tool, Vec<String>)> {
+    let mut flags = vec![format!("-Zsanitizer={sanitizer}")];
+    let Some(rust @ Rust::Debian { .. }) = Rust::find()? else {
+        return Ok((nightly()?, flags));
+    };
+    let runtime = runtime_library(runtime)
+        .with_context(|| format!("{sanitizer}: no run-time library: cargo xtask setup, or {NIGHTLY_HINT}"))?;
+    flags.extend([
+        "-Zexternal-clangrt".to_owned(),
+        // All of it, and first: it interposes what the program would take from the C library.
+        "-Zpre-link-arg=-Wl,--whole-archive".to_owned(),
+        format!("-Zpre-link-arg={}", runtime.display()),
+        "-Zpre-link-arg=-Wl,--no-whole-archive".to_owned(),
+    ]);
+    Ok((rust.cargo(), flags))
 }
 
 /// The lines of a failed run that tell what was found and where to look.

@@ -8,7 +8,7 @@ use std::{fs, process::Command};
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    Context, emulate, kits,
+    Context, emulate, fuzz, kits,
     process::{Tool, find_program},
     sanitize,
     toolchain::{self, KERNEL_TARGET, Kit, PROGRAM_TARGET, Rust},
@@ -51,6 +51,9 @@ const SIGNING_PACKAGES: &[&str] = &["openssl", "osslsigncode"];
 
 /// Makes an environment of its own for the emulator.
 const PYTHON_PACKAGES: &[&str] = &["python3", "python3-venv"];
+
+/// What libFuzzer is built with.
+const FUZZER_PACKAGES: &[&str] = &["g++"];
 
 /// Installs what is lacking and prepares everything that does not depend on the sources of the driver.
 pub(crate) fn run(context: &Context) -> Result<()> {
@@ -108,6 +111,10 @@ fn needs(rust_is_lacking: bool) -> Vec<Need> {
                 vec!["python3 with its modules venv and ensurepip".to_owned()]
             },
             packages: PYTHON_PACKAGES,
+        },
+        Need {
+            missing: fuzz::missing(),
+            packages: FUZZER_PACKAGES,
         },
     ]
 }

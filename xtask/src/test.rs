@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     Context, budget, build,
     count::Count,
-    emulate, lint, package,
+    emulate, fuzz, lint, package,
     process::Tool,
     progress::Step,
     sanitize,
@@ -61,6 +61,8 @@ enum Part {
     Publish,
     /// The library's tests under `AddressSanitizer`, `ThreadSanitizer` and valgrind
     Sanitize,
+    /// The code that answers requests, under a fuzzer, for half a minute
+    Fuzz,
     /// A minute of producers at `DISPATCH_LEVEL`, beside a thread that waits: only with `--long`, or named
     Soak,
     /// Documentation builds without warnings
@@ -85,7 +87,7 @@ enum Part {
 
 impl Part {
     /// Every part, in the order in which they run: what is quick and fails often comes first.
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Format,
         Self::Lints,
         Self::Host,
@@ -94,6 +96,7 @@ impl Part {
         Self::Docs,
         Self::Publish,
         Self::Sanitize,
+        Self::Fuzz,
         Self::Soak,
         Self::KernelLints,
         Self::Build,
@@ -130,7 +133,7 @@ impl Part {
 
     /// Needs more than a Rust tool chain, or minutes.
     fn needs_tools(self) -> bool {
-        matches!(self, Self::Budget | Self::Sanitize | Self::Soak)
+        matches!(self, Self::Budget | Self::Sanitize | Self::Fuzz | Self::Soak)
     }
 
     fn is_wanted(self, options: &Options) -> bool {
@@ -238,6 +241,10 @@ impl Tests<'_> {
             }
             Part::Budget => budget::run(self.context),
             Part::Sanitize => sanitize::test(self.context, self.options.long),
+            Part::Fuzz => {
+                let seconds = if self.options.long { 600 } else { 30 };
+                fuzz::bounded(self.context, seconds, None)
+            }
             Part::Soak => {
                 let args = ["test", "--locked", "--release", "--package", "queued-work-item"];
                 let soak = ["--test", "soak", "--", "--ignored", "--nocapture"];

@@ -122,8 +122,11 @@ impl Request for MemoryRequest {
     }
 
     fn complete(self, status: u32, information: usize) {
-        self.irp
-            .answer(status, self.buffer[..information.min(self.output)].to_vec());
+        assert!(
+            information <= self.output,
+            "a request was completed with more output than it has room for"
+        );
+        self.irp.answer(status, self.buffer[..information].to_vec());
     }
 
     fn ticket(&self) -> MemoryTicket {
