@@ -103,8 +103,6 @@ pub(crate) struct Slots<K, C> {
     count: u32,
     max: u32,
     stride: usize,
-    /// From a slot's control to its head, where both are in the slab.
-    head_offset: usize,
     /// The first slot's head. The others follow, `body_stride` apart.
     bodies: NonNull<u8>,
     body_stride: usize,
@@ -166,7 +164,6 @@ impl<K, C: Default> Slots<K, C> {
             count,
             max,
             stride,
-            head_offset,
             bodies,
             body_stride,
             payload_offset: block_payload_offset,
@@ -204,14 +201,21 @@ impl<K, C: Default> Slots<K, C> {
 
     /// Takes a free slot, or grows by one if that was configured. IRQL `<= DISPATCH_LEVEL`.
     pub(crate) fn acquire(&self) -> Result<Slot, Refusal> {
-        match self.pop() {
-            Ok(room) => Ok(room.slot),
+        match self.pop_slot() {
+            Ok(slot) => Ok(slot),
             Err(PopError::Empty) => self.grow(),
             Err(PopError::Closed) => Err(Refusal::Closed),
         }
     }
 
     /// Takes a free slot of the slab.
+    pub(crate) fn pop_slot(&self) -> Result<Slot, PopError> {
+        // SAFETY: what is on this stack is of the slab, and controls live as long as `self`.
+        let link = |index| unsafe { &self.slab_control(index).as_ref().link };
+        self.free.pop(link).map(Slot)
+    }
+
+    /// Takes a free slot of the slab, to fill it. IRQL as for its payload.
     #[inline]
     pub(crate) fn pop(&self) -> Result<Room<'_, K, C>, PopError> {
         // Without asking where it lies: what is on this stack is of the slab.
@@ -220,11 +224,8 @@ impl<K, C: Default> Slots<K, C> {
             // SAFETY: in range, and controls live as long as `self`.
             |control| unsafe { &control.as_ref().link },
         )?;
-        let body = match self.pool {
-            // SAFETY: the offset lies inside the slot.
-            Pool::NonPaged => unsafe { control.byte_add(self.head_offset) }.cast(),
-            Pool::Paged => self.body(Slot(index)),
-        };
+        self.check_pageable();
+        let body = self.slab_body(index);
         Ok(Room {
             slot: Slot(index),
             // SAFETY: as above.
@@ -391,15 +392,24 @@ impl<K, C> Slots<K, C> {
 
     /// What begins with the slot's head, and has its payload `payload_offset` further on.
     fn body(&self, slot: Slot) -> NonNull<u8> {
-        if cfg!(debug_assertions) && self.is_pageable() {
-            check_irql(Irql::APC, "pageable memory");
-        }
+        self.check_pageable();
         if slot.0 < self.count {
-            // SAFETY: there are `count` bodies.
-            unsafe { self.bodies.add(slot.0 as usize * self.body_stride) }
+            self.slab_body(slot.0)
         } else {
             self.block_start(slot)
         }
+    }
+
+    #[inline]
+    fn check_pageable(&self) {
+        if cfg!(debug_assertions) && self.is_pageable() {
+            check_irql(Irql::APC, "pageable memory");
+        }
+    }
+
+    fn slab_body(&self, index: u32) -> NonNull<u8> {
+        // SAFETY: `index < count`, and there are `count` bodies.
+        unsafe { self.bodies.add(index as usize * self.body_stride) }
     }
 
     /// The head of a slot. Valid as the invariants say; for its owner to follow.

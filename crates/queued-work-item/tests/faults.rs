@@ -110,17 +110,7 @@ fn w17_each_start_held_doubled_or_repeated_in_turn() {
 
 #[test]
 fn w17_random_plans() {
-    let seed = std::env::var("QWI_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or_else(|| {
-            let now = std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .expect("after 1970");
-            u64::from(now.subsec_nanos()) | 1
-        });
-    println!("QWI_SEED={seed}");
-    let mut state = seed;
+    let mut state = common::seed().max(1);
     for _ in 0..50 {
         // xorshift64
         state ^= state << 13;

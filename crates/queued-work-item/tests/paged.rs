@@ -220,6 +220,8 @@ fn w19_at_dispatch_level_it_is_refused_by_name() {
         queue.enqueue_and_wait(p, b"abcd").expect("runs"),
         NtStatus::TIMEOUT
     );
+    // Its end is noted a moment after its waiter wakes.
+    queue.flush(p).expect("not inside");
     let raised = raise_irql(Irql::DISPATCH);
     let said = panics(|| queue.enqueue(p, b"abcd").expect("never"));
     assert!(

@@ -58,8 +58,8 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         ready.note_length(self.pending.0.load());
         // The drainer brings buffers home under this lock: none is on its way. And what it has finished is not taken
         // meanwhile: if there is nothing below, there was nothing when the stack was found empty.
-        match self.slots.pop() {
-            Ok(room) => return Ok(Some(room.slot)),
+        match self.slots.pop_slot() {
+            Ok(slot) => return Ok(Some(slot)),
             Err(PopError::Empty) => {}
             Err(PopError::Closed) => return Err(self.refuse(EnqueueErrorKind::Closing)),
         }

@@ -185,6 +185,11 @@ pub(crate) struct Handle<const VARIANT: u8 = 0> {
 }
 
 impl<const VARIANT: u8> Handle<VARIANT> {
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        clippy::clone_on_copy,
+        reason = "a parent is a mere pointer on one backend only"
+    )]
     pub(crate) fn new(
         passive: &mut Passive,
         parent: &Parent,

@@ -20,6 +20,8 @@ fn search(seed: u64, cases: u32, wrong: Wrong) -> Result<(), (String, Program)> 
         cases,
         failure_persistence: None,
         max_shrink_iters: 2_000,
+        // A program that hangs takes the rig's patience each time.
+        max_shrink_time: 120_000,
         ..Config::default()
     };
     let mut bytes = [0; 32];

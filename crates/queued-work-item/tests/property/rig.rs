@@ -20,7 +20,7 @@ use crate::program::{Plan, Program, Verb};
 type Mismatch = String;
 
 /// Longer than anything takes, and short enough to shrink a program that hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a thread that waits came back with.
 enum Waited {
