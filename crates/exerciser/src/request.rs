@@ -84,7 +84,7 @@ pub trait Platform: Sized + Send + Sync + 'static {
         passive: &mut Passive,
     ) -> Result<(), u32>;
 
-    /// A request is about to be refused: for tracing. PASSIVE_LEVEL.
+    /// A request is about to be refused: for tracing. `PASSIVE_LEVEL`.
     fn refused(&self, code: u32, status: u32) {
         let _ = (code, status);
     }

@@ -166,6 +166,7 @@
 //!
 //! Verbs that block take a `&mut` [`Passive`], which only code at `PASSIVE_LEVEL` can have and which a
 //! [spin-lock guard](kernel::SpinLock::lock_from_passive) borrows: waiting under a lock does not compile.
+//! A [`Dispatch`] token, which a DPC has, takes spin locks without raising the IRQL.
 //!
 //! # Backends
 //! With the feature `wdf` the library runs in the kernel, through `wdk-sys`. Without it, it runs on any machine with
@@ -243,7 +244,10 @@
 //! | `DMF_QueuedWorkItem_StatusSet` | [`Item::set_status`] |
 //! | `DMF_QueuedWorkItem_Flush`, which drops and ends | [`flush`](QueuedWorkItem::flush), which waits; [`cancel`](QueuedWorkItem::cancel), which drops; [`close`](QueuedWorkItem::close), which ends |
 //! | `DMF_ThreadedBufferQueue_Stop`, `_Start` | [`stop`](QueuedWorkItem::stop), [`stop_and_wait`](QueuedWorkItem::stop_and_wait), [`start`](QueuedWorkItem::start) |
-//! | `DMF_BufferQueue`, `DMF_BufferPool` | [`BufferQueue`], [`BufferPool`] |
+//! | `PoolType`, paged | [`PagedQueuedWorkItem`], a type of its own: its enqueue takes the [`Passive`] token too |
+//! | `DMF_BufferPool` as a source, as a sink | [`BufferPool`], [`BufferSink`] |
+//! | `DMF_BufferQueue` | [`BufferQueue`] |
+//! | `DMF_BufferQueue_EnqueueWithTimer`, `_DequeueWithMemoryDescriptor`, `_Enumerate` | [`enqueue_with_timer`](BufferQueue::enqueue_with_timer), [`dequeue_with_memory_descriptor`](BufferQueue::dequeue_with_memory_descriptor), [`enumerate`](BufferQueue::enumerate) |
 //! | `DMF_BufferQueue_Flush`, which discards | [`BufferQueue::clear`] |
 //! | `EvtBufferQueueReuseCleanup` | [`QueuedWorkItem::create_with_cleanup`], and those of pool and buffer queue |
 //! | `DMF_ScheduledTask` | [`ScheduledTask`] |
