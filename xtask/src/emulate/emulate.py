@@ -3,7 +3,7 @@
 Usage: emulate.py DRIVER.sys VERSION
 
 speakeasy has its own idea of WdfVersionBind and of the framework's function table. What it lacks is hooked here:
-WdfVersionUnbind, and the failures. For each case a line `ok CASE` or `FAILED CASE: REASON`; the exit status is 0 only
+WdfVersionUnbind, event tracing, and the failures. For each case a line `ok CASE` or `FAILED CASE: REASON`; the exit status is 0 only
 if all are ok.
 """
 
@@ -43,6 +43,8 @@ class Run:
         self.bind_status = bind_status
         self.create_status = create_status
         self.driver_object = None
+        # Providers that are registered for event tracing: what is left of them outlives the image.
+        self.providers = 0
 
         emulator = Speakeasy(logger=logging.getLogger("speakeasy"))
         self.emulator = emulator
@@ -54,6 +56,13 @@ class Run:
             ("WdfDriverCreate", self.on_create, 6),
         ]:
             emulator.add_api_hook(hook, module="wdfldr", api_name=name, argc=arguments)
+        for name, hook, arguments in [
+            ("EtwRegister", self.on_register, 4),
+            ("EtwUnregister", self.on_unregister, 1),
+            ("EtwSetInformation", self.on_nothing, 4),
+            ("EtwWriteTransfer", self.on_nothing, 6),
+        ]:
+            emulator.add_api_hook(hook, module="ntoskrnl", api_name=name, argc=arguments)
         emulator.run_module(module)
         self.ended("entry_point")
 
@@ -91,6 +100,18 @@ class Run:
         self.config = {"size": size, "device_add": device_add}
         return self.create_status if self.create_status else original(arguments)
 
+    def on_register(self, emulator, name, original, arguments):
+        self.providers += 1
+        self.emulator.mem_write(arguments[3], struct.pack("<Q", self.providers))
+        return STATUS_SUCCESS
+
+    def on_unregister(self, emulator, name, original, arguments):
+        self.providers -= 1
+        return STATUS_SUCCESS
+
+    def on_nothing(self, emulator, name, original, arguments):
+        return STATUS_SUCCESS
+
     def ended(self, point):
         """How the run of an entry point ended: what it returned."""
         report = json.loads(self.emulator.get_json_report())["entry_points"]
@@ -127,7 +148,9 @@ def loads_and_unloads(driver, _version):
     expect("the driver configuration's size", run.config["size"], DRIVER_CONFIG_SIZE)
     assert low <= run.config["device_add"] < high, "EvtDriverDeviceAdd is not in the image"
     expect("the order of calls", run.calls, ["bind", "create"])
+    expect("the number of event providers", run.providers, 1)
     run.unload()
+    # It is the framework that calls EvtDriverUnload, where the provider's registration ends; the emulator's does not.
     expect("the order of calls", run.calls, ["bind", "create", "unbind"])
 
 
@@ -141,6 +164,7 @@ def a_refused_driver_object_is_unbound(driver, _version):
     run = Run(driver, create_status=STATUS_NO_MEMORY)
     expect("the entry's status", run.entry_status(), STATUS_NO_MEMORY)
     expect("the order of calls", run.calls, ["bind", "create", "unbind"])
+    expect("the number of event providers", run.providers, 0)
 
 
 def the_version_resource_says_the_version(driver, version):
