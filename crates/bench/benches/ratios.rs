@@ -163,7 +163,8 @@ fn execute<P: Post<[u8; 64]>>(rig: &Rig<P>, producers: u64, burst: u64) -> f64 {
 }
 
 fn executions(rounds: u32, producers: u64, burst: u64) -> Samples {
-    let capacity = u32::try_from(producers * burst).expect("a capacity");
+    // One more than is ever queued: a handler that has counted has not given its buffer back yet.
+    let capacity = u32::try_from(producers * burst + 1).expect("a capacity");
     let many = capacity as usize;
     let ours = Rig::new(|stage| queue::<[u8; 64]>(capacity, move |_| stage.ran()));
     let bytes = Rig::new(|stage| Bytes::new(capacity, 64, move |_| stage.ran()));
