@@ -18,7 +18,7 @@ use crate::{
     progress::Step,
     shadow,
     stamp::Inputs,
-    toolchain::{KERNEL_TARGET, Kit, MINGW_GCC, PROGRAM_TARGET, Rust},
+    toolchain::{Arch, Kit, MINGW_GCC, PROGRAM_TARGET, Rust},
 };
 
 /// What to build and how.
@@ -27,6 +27,9 @@ pub(crate) struct Options {
     /// What to build; everything if none is named
     #[arg(value_name = "ARTEFACT")]
     pub(crate) artefacts: Vec<Artefact>,
+    /// For which processor; the driver alone can be built for another than x64
+    #[arg(long, value_enum, default_value_t = Arch::X64)]
+    pub(crate) arch: Arch,
     /// `release`, or `checked`: the same code generation with assertions and overflow checks
     #[arg(long, value_enum, default_value_t = Profile::Release)]
     pub(crate) profile: Profile,
@@ -39,6 +42,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             artefacts: Vec::new(),
+            arch: Arch::X64,
             profile: Profile::Release,
             deny_warnings: false,
         }
@@ -69,20 +73,25 @@ struct Builder<'a> {
     rust: Rust,
     kits: Kits,
     profile: Profile,
+    arch: Arch,
 }
 
 /// Builds what is asked for into the output folder.
 pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
     let _lock = context.paths.lock(context.progress)?;
+    if options.arch != Arch::X64 && options.artefacts != [Artefact::Driver] {
+        bail!("only the driver is built for {}: name it", options.arch.name());
+    }
     let deny_warnings = options.deny_warnings || std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
     let (rust, kits) = prepare(context, deny_warnings)?;
-    create_dir(&context.paths.out())?;
     let builder = Builder {
         context,
         rust,
         kits,
         profile: options.profile,
+        arch: options.arch,
     };
+    create_dir(&builder.out())?;
     builder.relink_if_libraries_changed()?;
     for package in PACKAGES {
         if options.artefacts.is_empty() || options.artefacts.contains(&package.artefact) {
@@ -194,7 +203,7 @@ impl Builder<'_> {
         let kernel = PACKAGES
             .iter()
             .filter(|package| matches!(package.recipe, Recipe::KmdfDriver { .. } | Recipe::ExportDriver));
-        for triple in [KERNEL_TARGET] {
+        for triple in Arch::ALL.map(Arch::kernel_target) {
             for profile in [Profile::Release, Profile::Checked] {
                 let deps = self.target_dir(triple, profile);
                 for package in kernel.clone() {
@@ -203,6 +212,11 @@ impl Builder<'_> {
             }
         }
         stamp.finish()
+    }
+
+    /// Where what was built goes: what Wine runs lies together, another processor's driver apart.
+    fn out(&self) -> PathBuf {
+        self.context.paths.out_for(self.arch)
     }
 
     fn target_dir(&self, triple: &str, profile: Profile) -> PathBuf {
@@ -225,16 +239,17 @@ impl Builder<'_> {
             "-Zbuild-std=core,alloc",
             "-Zbuild-std-features=compiler-builtins-mem",
         ];
-        self.cargo(step, package, KERNEL_TARGET, &std)?;
+        let target = self.arch.kernel_target();
+        self.cargo(step, package, target, &std)?;
         let file = package.file_stem();
-        let made = self.target_dir(KERNEL_TARGET, self.profile);
-        let sys = self.context.paths.out().join(format!("{file}.sys"));
+        let made = self.target_dir(target, self.profile);
+        let sys = self.out().join(format!("{file}.sys"));
         let linked = made.join(format!("{file}.dll"));
         let pdb_file = linked.with_extension("pdb");
         let mut image = fs::read(&linked).with_context(|| format!("cargo left no {}", linked.display()))?;
         let mut pdb = fs::read(&pdb_file).with_context(|| format!("cargo left no {}", pdb_file.display()))?;
         identity::settle(&mut image, Some(&mut pdb)).with_context(|| format!("in {}", linked.display()))?;
-        let report = pe::check(&image, role)
+        let report = pe::check(&image, role, self.arch)
             .with_context(|| format!("{file}.sys is not a proper kernel module ({})", linked.display()))?;
         if self.context.verbose {
             for line in report.lines() {
@@ -256,7 +271,7 @@ impl Builder<'_> {
             step.line(&format!("warning: there is no {inx}.inx: no INF is made"));
             return Ok(());
         }
-        let inf = inf::stamp(&self.context.paths, &source)?;
+        let inf = inf::stamp(&self.context.paths, &source, self.arch)?;
         write_if_changed(to, inf::for_wine(&inf)).map(|_| ())
     }
 

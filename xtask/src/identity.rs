@@ -148,7 +148,8 @@ mod tests {
         settle(&mut second, Some(&mut second_pdb)).expect("it settles");
         assert_eq!(first, second);
         assert_eq!(first_pdb, second_pdb);
-        crate::pe::check(&first, crate::pe::Role::KmdfDriver).expect("it is still proper");
+        crate::pe::check(&first, crate::pe::Role::KmdfDriver, crate::toolchain::Arch::X64)
+            .expect("it is still proper");
         let guid = places(&first).expect("it parses").guid.expect("it has one");
         assert_eq!(first[guid..guid + 16], first_pdb[40..56]);
     }

@@ -23,7 +23,7 @@ use crate::{
     process::Tool,
     progress::Step,
     stamp::Inputs,
-    toolchain::Kit,
+    toolchain::{Arch, Kit},
 };
 
 /// The version of the kit that the folders claim: Windows 10 2004, the lowest that the driver supports.
@@ -48,13 +48,20 @@ impl Kits {
     }
 
     /// The kernel's libraries.
-    pub(crate) fn kernel_lib(&self) -> PathBuf {
-        self.root.join("Lib").join(SDK_VERSION).join("km/x64")
+    pub(crate) fn kernel_lib(&self, arch: Arch) -> PathBuf {
+        self.root
+            .join("Lib")
+            .join(SDK_VERSION)
+            .join("km")
+            .join(arch.in_kits())
     }
 
     /// The framework's libraries.
-    pub(crate) fn framework_lib(&self) -> PathBuf {
-        self.root.join("Lib/wdf/kmdf/x64").join(KMDF_VERSION)
+    pub(crate) fn framework_lib(&self, arch: Arch) -> PathBuf {
+        self.root
+            .join("Lib/wdf/kmdf")
+            .join(arch.in_kits())
+            .join(KMDF_VERSION)
     }
 
     fn include(&self) -> PathBuf {
@@ -81,7 +88,7 @@ pub(crate) fn assemble(context: &Context, kit: &Kit) -> Result<Kits> {
     inputs.text(&kit.version()?);
     inputs.text(&kits.root().to_string_lossy());
     let stamp = inputs.stamp(&context.paths, "kits");
-    if stamp.is_fresh() && kits.kernel_lib().is_dir() {
+    if stamp.is_fresh() && Arch::ALL.iter().all(|&arch| kits.kernel_lib(arch).is_dir()) {
         return Ok(kits);
     }
 
@@ -166,32 +173,157 @@ fn make_libraries(context: &Context, step: &Step, kits: &Kits, kit: &Kit, source
     remove_dir_if_present(&kits.root().join("Lib"))?;
     let scratch = context.paths.linux_dir().join("obj");
     remove_dir_if_present(&scratch)?;
-    for dir in [kits.kernel_lib(), kits.framework_lib(), scratch.clone()] {
-        create_dir(&dir)?;
-    }
+    create_dir(&scratch)?;
     let mut count = 0;
-    for path in sorted_entries(&source.join("lib"))? {
-        if path.extension().is_some_and(|extension| extension == "def") {
-            import_library(context, step, kits, kit, &path, &scratch)?;
-            count += 1;
-        }
-    }
-    for path in sorted_entries(&source.join("src"))? {
-        let files = if path.is_dir() {
-            sorted_entries(&path)?
-        } else {
-            vec![path.clone()]
+    for arch in Arch::ALL {
+        create_dir(&kits.kernel_lib(arch))?;
+        create_dir(&kits.framework_lib(arch))?;
+        let libraries = Libraries {
+            arch,
+            context,
+            step,
+            kits,
+            kit,
+            scratch: &scratch,
         };
-        let files: Vec<PathBuf> = files
-            .into_iter()
-            .filter(|file| file.extension().is_some_and(|extension| extension == "c"))
-            .collect();
-        if !files.is_empty() {
-            static_library(context, step, kits, kit, &stem(&path)?, &files, &scratch)?;
-            count += 1;
-        }
+        count += libraries.make(source)?;
     }
     Ok(count)
+}
+
+/// The libraries of one processor in the making.
+struct Libraries<'a> {
+    arch: Arch,
+    context: &'a Context,
+    step: &'a Step,
+    kits: &'a Kits,
+    kit: &'a Kit,
+    scratch: &'a Path,
+}
+
+impl Libraries<'_> {
+    fn make(&self, source: &Path) -> Result<usize> {
+        let mut count = 0;
+        for path in sorted_entries(&source.join("lib"))? {
+            if path.extension().is_some_and(|extension| extension == "def") {
+                self.import_library(&path)?;
+                count += 1;
+            }
+        }
+        for path in sorted_entries(&source.join("src"))? {
+            let files = if path.is_dir() {
+                sorted_entries(&path)?
+            } else {
+                vec![path.clone()]
+            };
+            let files: Vec<PathBuf> = files
+                .into_iter()
+                .filter(|file| file.extension().is_some_and(|extension| extension == "c"))
+                .collect();
+            if !files.is_empty() {
+                self.static_library(&stem(&path)?, &files)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    fn library_path(&self, name: &str) -> PathBuf {
+        let dir = if name.starts_with("Wdf") {
+            self.kits.framework_lib(self.arch)
+        } else {
+            self.kits.kernel_lib(self.arch)
+        };
+        dir.join(format!("{name}.lib"))
+    }
+
+    fn import_library(&self, def: &Path) -> Result<()> {
+        let name = stem(def)?;
+        self.step.status(&format!("{name}.lib"));
+        let text = fs::read_to_string(def).with_context(|| format!("cannot read {}", def.display()))?;
+        let mut module = ModuleDefinition::parse(&text)
+            .with_context(|| format!("in {}", self.context.paths.shown(def)))?;
+        let archive = self.kit.mingw_lib.join(format!("lib{name}.a"));
+        if archive.is_file() {
+            let symbols = Tool::new(&self.kit.llvm_nm)
+                .args(["--defined-only", "--extern-only", "--format=posix"])
+                .arg(&archive)
+                .output()?;
+            module.add_archive(&symbols);
+        }
+        let full = self.scratch.join(format!("{name}.def"));
+        fs::write(&full, module.render()).with_context(|| format!("cannot write {}", full.display()))?;
+        Tool::new(&self.kit.llvm_dlltool)
+            .args(["-m", self.arch.in_dlltool(), "-d"])
+            .arg(&full)
+            .arg("-l")
+            .arg(self.library_path(&name))
+            .log(
+                &self
+                    .context
+                    .paths
+                    .log(&format!("lib-{name}-{}", self.arch.name())),
+            )
+            .run(self.step)?;
+        Ok(())
+    }
+
+    fn static_library(&self, name: &str, files: &[PathBuf]) -> Result<()> {
+        self.step.status(&format!("{name}.lib"));
+        let mut objects = Vec::new();
+        for file in files {
+            let object = self
+                .scratch
+                .join(format!("{name}-{}-{}.obj", stem(file)?, self.arch.name()));
+            let mut tool = Tool::new(&self.kit.clang_cl)
+                .arg(format!("--target={}", self.arch.kernel_target()))
+                .args(["/nologo", "/c", "/O2", "/GS-", "/Zl", "/W4", "/WX", "/Brepro"])
+                .args(["/clang:-ffreestanding", "/clang:-fno-builtin", "/X"])
+                .args(Kit::header_options().map(|option| format!("/clang:{option}")))
+                .args([
+                    "/D_KERNEL_MODE",
+                    "/D_WIN64",
+                    "/DKMDF_VERSION_MAJOR=1",
+                    "/DKMDF_VERSION_MINOR=15",
+                ])
+                .args(self.arch.macros().map(|name| format!("/D{name}")))
+                // Headers of others are not ours to warn about, not even by `#warning`.
+                .arg("-Wno-#warnings");
+            for dir in [
+                self.kit.clang_include.clone(),
+                self.kits.include().join("km/crt"),
+                self.kits.include().join("km"),
+                self.kits.include().join("shared"),
+                self.kits.framework_include(),
+            ] {
+                tool = tool.arg(format!("/imsvc{}", dir.display()));
+            }
+            tool.arg(format!("/Fo{}", object.display()))
+                // Else a path such as /home would be an option.
+                .arg("--")
+                .arg(file)
+                .log(
+                    &self
+                        .context
+                        .paths
+                        .log(&format!("lib-{name}-{}", self.arch.name())),
+                )
+                .run(self.step)?;
+            objects.push(object);
+        }
+        Tool::new(&self.kit.llvm_lib)
+            .arg("/nologo")
+            .arg(format!("/out:{}", self.library_path(name).display()))
+            .args(objects)
+            .log(
+                &self
+                    .context
+                    .paths
+                    .log(&format!("lib-{name}-{}", self.arch.name())),
+            )
+            .run(self.step)?;
+        Ok(())
+    }
 }
 
 /// The entries of a folder by name; none if it does not exist.
@@ -215,111 +347,6 @@ fn stem(path: &Path) -> Result<String> {
         .file_stem()
         .with_context(|| format!("{} has no name", path.display()))?;
     Ok(stem.to_string_lossy().into_owned())
-}
-
-fn library_path(kits: &Kits, name: &str) -> PathBuf {
-    let dir = if name.starts_with("Wdf") {
-        kits.framework_lib()
-    } else {
-        kits.kernel_lib()
-    };
-    dir.join(format!("{name}.lib"))
-}
-
-fn import_library(
-    context: &Context,
-    step: &Step,
-    kits: &Kits,
-    kit: &Kit,
-    def: &Path,
-    scratch: &Path,
-) -> Result<()> {
-    let name = stem(def)?;
-    step.status(&format!("{name}.lib"));
-    let text = fs::read_to_string(def).with_context(|| format!("cannot read {}", def.display()))?;
-    let mut module =
-        ModuleDefinition::parse(&text).with_context(|| format!("in {}", context.paths.shown(def)))?;
-    let archive = kit.mingw_lib.join(format!("lib{name}.a"));
-    if archive.is_file() {
-        let symbols = Tool::new(&kit.llvm_nm)
-            .args(["--defined-only", "--extern-only", "--format=posix"])
-            .arg(&archive)
-            .output()?;
-        module.add_archive(&symbols);
-    }
-    let full = scratch.join(format!("{name}.def"));
-    fs::write(&full, module.render()).with_context(|| format!("cannot write {}", full.display()))?;
-    Tool::new(&kit.llvm_dlltool)
-        .args(["-m", "i386:x86-64", "-d"])
-        .arg(&full)
-        .arg("-l")
-        .arg(library_path(kits, &name))
-        .log(&context.paths.log(&format!("lib-{name}")))
-        .run(step)?;
-    Ok(())
-}
-
-fn static_library(
-    context: &Context,
-    step: &Step,
-    kits: &Kits,
-    kit: &Kit,
-    name: &str,
-    files: &[PathBuf],
-    scratch: &Path,
-) -> Result<()> {
-    step.status(&format!("{name}.lib"));
-    let mut objects = Vec::new();
-    for file in files {
-        let object = scratch.join(format!("{name}-{}.obj", stem(file)?));
-        let mut tool = Tool::new(&kit.clang_cl)
-            .args([
-                "--target=x86_64-pc-windows-msvc",
-                "/nologo",
-                "/c",
-                "/O2",
-                "/GS-",
-                "/Zl",
-                "/W4",
-                "/WX",
-                "/Brepro",
-            ])
-            .args(["/clang:-ffreestanding", "/clang:-fno-builtin", "/X"])
-            .args(Kit::header_options().map(|option| format!("/clang:{option}")))
-            .args([
-                "/D_KERNEL_MODE",
-                "/D_WIN64",
-                "/D_AMD64_",
-                "/DAMD64",
-                "/DKMDF_VERSION_MAJOR=1",
-                "/DKMDF_VERSION_MINOR=15",
-            ])
-            // Headers of others are not ours to warn about, not even by `#warning`.
-            .arg("-Wno-#warnings");
-        for dir in [
-            kit.clang_include.clone(),
-            kits.include().join("km/crt"),
-            kits.include().join("km"),
-            kits.include().join("shared"),
-            kits.framework_include(),
-        ] {
-            tool = tool.arg(format!("/imsvc{}", dir.display()));
-        }
-        tool.arg(format!("/Fo{}", object.display()))
-            // Else a path such as /home would be an option.
-            .arg("--")
-            .arg(file)
-            .log(&context.paths.log(&format!("lib-{name}")))
-            .run(step)?;
-        objects.push(object);
-    }
-    Tool::new(&kit.llvm_lib)
-        .arg("/nologo")
-        .arg(format!("/out:{}", library_path(kits, name).display()))
-        .args(objects)
-        .log(&context.paths.log(&format!("lib-{name}")))
-        .run(step)?;
-    Ok(())
 }
 
 /// A module-definition file: the DLL and what it exports.

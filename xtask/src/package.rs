@@ -23,6 +23,7 @@ use crate::{
     packages::Artefact,
     paths::{create_dir, remove_dir_if_present, write_if_changed},
     pe,
+    toolchain::Arch,
 };
 
 mod archive;
@@ -39,6 +40,9 @@ pub(crate) struct Options {
     /// Package what was built last
     #[arg(long)]
     no_build: bool,
+    /// For which processors; all if none is named
+    #[arg(value_name = "PROCESSOR")]
+    processors: Vec<Arch>,
 }
 
 /// The driver's files, without their extensions.
@@ -72,16 +76,26 @@ pub(crate) struct Package {
 
 /// Makes the package.
 pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
-    if !options.no_build {
-        build_parts(context)?;
+    for arch in Arch::ALL {
+        if options.processors.is_empty() || options.processors.contains(&arch) {
+            if !options.no_build {
+                build_parts(context, arch)?;
+            }
+            make(context, arch)?;
+        }
     }
-    make(context).map(|_| ())
+    Ok(())
 }
 
 /// Builds what is packaged.
-fn build_parts(context: &Context) -> Result<()> {
+fn build_parts(context: &Context, arch: Arch) -> Result<()> {
+    let artefacts = match arch {
+        Arch::X64 => vec![Artefact::Driver, Artefact::Harness],
+        Arch::Arm64 => vec![Artefact::Driver],
+    };
     let options = build::Options {
-        artefacts: vec![Artefact::Driver, Artefact::Harness],
+        artefacts,
+        arch,
         profile: Profile::Release,
         ..build::Options::default()
     };
@@ -89,14 +103,14 @@ fn build_parts(context: &Context) -> Result<()> {
 }
 
 /// Makes a package of what was built.
-fn make(context: &Context) -> Result<Package> {
+fn make(context: &Context, arch: Arch) -> Result<Package> {
     let _lock = context.paths.lock(context.progress)?;
-    let step = context.progress.step("package");
+    let step = context.progress.step(&format!("package {}", arch.name()));
     let paths = &context.paths;
     let certificate = Certificate::ensure(&paths.linux_dir().join("certificate"))?;
     let version = inf::Version::read(paths)?;
     let time = u64::try_from(inf::epoch(paths)?).context("a package cannot be of a time before 1970")?;
-    let dir = paths.linux_dir().join("package/x64");
+    let dir = paths.linux_dir().join("package").join(arch.name());
     remove_dir_if_present(&dir)?;
     create_dir(&dir)?;
 
@@ -109,17 +123,17 @@ fn make(context: &Context) -> Result<Package> {
         });
         Ok(())
     };
-    for name in [format!("{DRIVER}.sys"), HARNESS.to_owned()] {
-        let unsigned = paths.out().join(&name);
+    for (from, name) in images(context, arch) {
+        let unsigned = from.join(&name);
         list(&name, &read(&unsigned)?)?;
         let signed = dir.join(&name);
         signature::sign(&certificate, &unsigned, &signed, time)?;
         signature::verify_embedded(&certificate, &signed)?;
     }
-    check_driver(&read(&dir.join(format!("{DRIVER}.sys")))?, &version)?;
+    check_driver(&read(&dir.join(format!("{DRIVER}.sys")))?, &version, arch)?;
 
     let inf_name = format!("{DRIVER}.inf");
-    let inf = windows_inf(context)?;
+    let inf = windows_inf(context, arch)?;
     list(&inf_name, inf.as_bytes())?;
     write_if_changed(&dir.join(&inf_name), &inf)?;
     for (name, text) in SCRIPTS {
@@ -129,27 +143,28 @@ fn make(context: &Context) -> Result<Package> {
     }
     // Not listed: symbols are for debuggers, which match them by their GUID, and a certificate vouches for itself.
     let pdb = format!("{DRIVER}.pdb");
-    write_if_changed(&dir.join(&pdb), read(&paths.out().join(&pdb))?)?;
+    write_if_changed(&dir.join(&pdb), read(&paths.out_for(arch).join(&pdb))?)?;
     write_if_changed(&dir.join(CERTIFICATE), read(&certificate.cer())?)?;
 
     let unsigned_catalog = Catalog {
         members: &members,
         hardware_ids: &inf::Inf::parse(&inf).hardware_ids(),
-        os: "_v100_X64",
+        os: windows_in_catalog(arch),
         time,
     }
     .encode()?;
     let unsigned = paths
         .linux_dir()
         .join("package")
-        .join(format!("{DRIVER}.unsigned.cat"));
+        .join(format!("{DRIVER}.{}.unsigned.cat", arch.name()));
     write_if_changed(&unsigned, &unsigned_catalog)?;
     signature::sign(&certificate, &unsigned, &dir.join(format!("{DRIVER}.cat")), time)?;
 
-    let zip = paths
-        .linux_dir()
-        .join("package")
-        .join(format!("queued-work-item-{}-x64.zip", version.text()));
+    let zip = paths.linux_dir().join("package").join(format!(
+        "queued-work-item-{}-{}.zip",
+        version.text(),
+        arch.name()
+    ));
     archive::zip(&dir, &zip, time)?;
     step.done(&format!("{} and {}", paths.shown(&dir), paths.shown(&zip)));
     Ok(Package {
@@ -161,10 +176,26 @@ fn make(context: &Context) -> Result<Package> {
     })
 }
 
+/// The images of a package, and where each is. There is one harness, for x64: Windows on ARM64 runs it too.
+fn images(context: &Context, arch: Arch) -> [(PathBuf, String); 2] {
+    [
+        (context.paths.out_for(arch), format!("{DRIVER}.sys")),
+        (context.paths.out(), HARNESS.to_owned()),
+    ]
+}
+
+/// Windows 10 and later on a processor, as catalogs have it.
+fn windows_in_catalog(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X64 => "_v100_X64",
+        Arch::Arm64 => "_v100_ARM64",
+    }
+}
+
 /// The INF for Windows, which keeps the rules of Windows.
-fn windows_inf(context: &Context) -> Result<String> {
+fn windows_inf(context: &Context, arch: Arch) -> Result<String> {
     let inx = context.paths.root().join("inf").join(format!("{DRIVER}.inx"));
-    let inf = inf::stamp(&context.paths, &inx)?;
+    let inf = inf::stamp(&context.paths, &inx, arch)?;
     let findings = inf::lint::check(&inf);
     if !findings.is_empty() {
         let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
@@ -174,8 +205,9 @@ fn windows_inf(context: &Context) -> Result<String> {
 }
 
 /// A signed driver is still a proper kernel module, checksum and all, and says the version that it is.
-fn check_driver(image: &[u8], version: &inf::Version) -> Result<()> {
-    pe::check(image, pe::Role::KmdfDriver).context("the signed driver is not a proper kernel module")?;
+fn check_driver(image: &[u8], version: &inf::Version, arch: Arch) -> Result<()> {
+    pe::check(image, pe::Role::KmdfDriver, arch)
+        .context("the signed driver is not a proper kernel module")?;
     let stated = pe::version(image)?;
     let [major, minor, patch, build] = stated;
     let stated = format!("{major}.{minor}.{patch}.{build}");

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::progress::Progress;
+use crate::{progress::Progress, toolchain::Arch};
 
 /// Moves all state of the Linux build, so that several can live side by side.
 pub(crate) const LINUX_DIR_VARIABLE: &str = "QWI_LINUX_DIR";
@@ -81,6 +81,14 @@ impl Paths {
     /// What a build hands out: the `.sys` files, their `.pdb`, the INF, the harness.
     pub(crate) fn out(&self) -> PathBuf {
         self.linux.join("out")
+    }
+
+    /// What a build for a processor hands out.
+    pub(crate) fn out_for(&self, arch: Arch) -> PathBuf {
+        match arch {
+            Arch::X64 => self.out(),
+            Arch::Arm64 => self.out().join(arch.name()),
+        }
     }
 
     /// The Wine prefix: its registry and its drive C.

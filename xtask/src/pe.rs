@@ -8,6 +8,8 @@ use object::{
     read::pe::{ImageNtHeaders as _, ImageOptionalHeader as _, Import, PeFile64, ResourceDirectoryEntryData},
 };
 
+use crate::toolchain::Arch;
+
 /// What an image is for, which decides what it may import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -52,14 +54,18 @@ impl Report {
 }
 
 /// Checks an image. All that is wrong is said at once.
-pub(crate) fn check(image: &[u8], role: Role) -> Result<Report> {
+pub(crate) fn check(image: &[u8], role: Role, arch: Arch) -> Result<Report> {
     let file = PeFile64::parse(image).context("it is not a 64-bit PE image")?;
     let header = file.nt_headers();
     let optional = header.optional_header();
     let mut wrong = Vec::new();
 
-    if header.file_header().machine.get(LE) != pe::IMAGE_FILE_MACHINE_AMD64 {
-        wrong.push("its machine is not x64".to_owned());
+    let machine = match arch {
+        Arch::X64 => pe::IMAGE_FILE_MACHINE_AMD64,
+        Arch::Arm64 => pe::IMAGE_FILE_MACHINE_ARM64,
+    };
+    if header.file_header().machine.get(LE) != machine {
+        wrong.push(format!("its machine is not {}", arch.name()));
     }
     if optional.subsystem() != pe::IMAGE_SUBSYSTEM_NATIVE {
         wrong.push(format!("its subsystem is {}, not native", optional.subsystem()));

@@ -16,7 +16,7 @@ use crate::{
     patch,
     paths::{copy_if_changed, link, write_if_changed},
     stamp::Inputs,
-    toolchain::{KERNEL_TARGET, Kit, MINGW_GCC, PROGRAM_TARGET, Rust},
+    toolchain::{Arch, Kit, MINGW_GCC, PROGRAM_TARGET, Rust},
 };
 
 /// Top-level entries that are not linked: generated here, or no part of a Windows build.
@@ -195,7 +195,9 @@ fn configuration(context: &Context, rust: &Rust, kit: &Kit, kits: &Kits) -> Resu
     kernel["rustflags"] = value(array(
         kernel_flags.into_iter().chain(remaps.iter().map(String::as_str)),
     ));
-    config["target"][KERNEL_TARGET] = Item::Table(kernel);
+    for arch in Arch::ALL {
+        config["target"][arch.kernel_target()] = Item::Table(kernel.clone());
+    }
     let mut program = table();
     program["linker"] = value(MINGW_GCC);
     let program_flags = [
@@ -212,19 +214,21 @@ fn configuration(context: &Context, rust: &Rust, kit: &Kit, kits: &Kits) -> Resu
     let header_options = Kit::header_options().join(" ");
     let clang_include = text(&kit.clang_include)?;
     env["WDKContentRoot"] = value(text(kits.root())?);
-    env["QWI_KITS_LIB"] = value(text(&kits.kernel_lib())?);
-    env["QWI_KITS_WDF_LIB"] = value(text(&kits.framework_lib())?);
+    env["QWI_KITS_LIB"] = value(text(&kits.kernel_lib(Arch::X64))?);
+    env["QWI_KITS_WDF_LIB"] = value(text(&kits.framework_lib(Arch::X64))?);
     env["LIBCLANG_PATH"] = value(text(&kit.libclang)?);
     env["BINDGEN_EXTRA_CLANG_ARGS"] = value(format!("-isystem {clang_include} {header_options}"));
-    let target = KERNEL_TARGET.replace('-', "_");
-    env[&format!("CC_{target}")] = value(text(&kit.clang_cl)?);
-    env[&format!("AR_{target}")] = value(text(&kit.llvm_lib)?);
     let options: Vec<String> = Kit::header_options()
         .iter()
         .map(|option| format!("/clang:{option}"))
         .collect();
-    env[&format!("CFLAGS_{target}")] =
-        value(format!("{} /imsvc{clang_include} /Brepro -w", options.join(" ")));
+    for arch in Arch::ALL {
+        let target = arch.kernel_target().replace('-', "_");
+        env[&format!("CC_{target}")] = value(text(&kit.clang_cl)?);
+        env[&format!("AR_{target}")] = value(text(&kit.llvm_lib)?);
+        env[&format!("CFLAGS_{target}")] =
+            value(format!("{} /imsvc{clang_include} /Brepro -w", options.join(" ")));
+    }
     for (_, item) in env.iter_mut() {
         let setting = item
             .as_str()

@@ -19,7 +19,69 @@ use crate::{
     process::{Tool, find_program},
 };
 
-/// The target of kernel code: Microsoft's ABI and object format, for LLVM's linker.
+/// A processor that the driver is built for. Wine runs the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Arch {
+    /// AMD's and Intel's, 64 bits
+    X64,
+    /// ARM's, 64 bits
+    Arm64,
+}
+
+impl Arch {
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::X64, Self::Arm64];
+
+    /// The target of kernel code: Microsoft's ABI and object format, for LLVM's linker.
+    pub(crate) fn kernel_target(self) -> &'static str {
+        match self {
+            Self::X64 => KERNEL_TARGET,
+            Self::Arm64 => "aarch64-pc-windows-msvc",
+        }
+    }
+
+    /// The name of its libraries' folder, in the letters that wdk-build looks for.
+    pub(crate) fn in_kits(self) -> &'static str {
+        match self {
+            Self::X64 => "x64",
+            Self::Arm64 => "ARM64",
+        }
+    }
+
+    /// Its name here.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::X64 => "x64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// Its name in INF files.
+    pub(crate) fn in_inf(self) -> &'static str {
+        match self {
+            Self::X64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// Its name for LLVM's dlltool.
+    pub(crate) fn in_dlltool(self) -> &'static str {
+        match self {
+            Self::X64 => "i386:x86-64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// The macros by which kernel headers know it.
+    pub(crate) fn macros(self) -> [&'static str; 2] {
+        match self {
+            Self::X64 => ["_AMD64_", "AMD64"],
+            Self::Arm64 => ["_ARM64_", "ARM64"],
+        }
+    }
+}
+
+/// The target of kernel code that Wine can run.
 pub(crate) const KERNEL_TARGET: &str = "x86_64-pc-windows-msvc";
 
 /// The target of programs: needs no Microsoft library.

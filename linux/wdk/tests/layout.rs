@@ -39,6 +39,12 @@ const NOT_DECLARED: &[&str] = &[
     "WdfWmi",
 ];
 
+/// The processors that drivers are built for, and the macros by which kernel headers know them.
+const PROCESSORS: [(&str, [&str; 2]); 2] = [
+    ("x86_64-pc-windows-msvc", ["-D_AMD64_", "-DAMD64"]),
+    ("aarch64-pc-windows-msvc", ["-D_ARM64_", "-DARM64"]),
+];
+
 #[test]
 fn the_headers_hold_to_the_table() {
     let abi = abi();
@@ -140,8 +146,14 @@ fn assert_rejected(write: impl FnOnce(&mut String)) {
     );
 }
 
-/// Compiles C for x64 Windows as `wdk-sys` reads the headers; the diagnostics, if it is refused.
+/// Compiles C for Windows on each processor, as `wdk-sys` reads the headers; the diagnostics, if one refuses.
 fn compile(source: &str) -> Result<(), String> {
+    PROCESSORS
+        .iter()
+        .try_for_each(|(target, macros)| compile_for(target, macros, source))
+}
+
+fn compile_for(target: &str, macros: &[&str], source: &str) -> Result<(), String> {
     let clang = clang();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mingw =
@@ -153,14 +165,8 @@ fn compile(source: &str) -> Result<(), String> {
         mingw.display()
     );
     let mut compiler = Command::new(&clang)
-        .args([
-            "--target=x86_64-pc-windows-msvc",
-            "-fsyntax-only",
-            "-w",
-            "-x",
-            "c",
-            "-",
-        ])
+        .arg(format!("--target={target}"))
+        .args(["-fsyntax-only", "-w", "-x", "c", "-"])
         .args([
             "-fms-compatibility",
             "-fms-extensions",
@@ -174,7 +180,8 @@ fn compile(source: &str) -> Result<(), String> {
             "-D__AMX_COMPLEXINTRIN_H",
             "-D__AMX_FP16INTRIN_H",
         ])
-        .args(["-D_WIN64", "-D_AMD64_", "-DAMD64", "-D_KERNEL_MODE"])
+        .args(["-D_WIN64", "-D_KERNEL_MODE"])
+        .args(macros)
         .args(["-DKMDF_VERSION_MAJOR=1", "-DKMDF_VERSION_MINOR=15"])
         .arg("-I")
         .arg(here.join("include/km"))

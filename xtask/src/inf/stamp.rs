@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{kits::KMDF_VERSION, paths::Paths, process::Tool};
+use crate::{kits::KMDF_VERSION, paths::Paths, process::Tool, toolchain::Arch};
 
 /// The variable by which reproducible builds agree on the time.
 pub(crate) const EPOCH_VARIABLE: &str = "SOURCE_DATE_EPOCH";
@@ -67,12 +67,12 @@ impl Version {
 }
 
 /// Makes an INF from an `.inx`. The date is the commit's, so that the same sources give the same file.
-pub(crate) fn stamp(paths: &Paths, inx: &Path) -> Result<String> {
+pub(crate) fn stamp(paths: &Paths, inx: &Path, arch: Arch) -> Result<String> {
     let facts = Facts {
         date: date_of(epoch(paths)?),
         version: Version::read(paths)?.numbers,
         kmdf: KMDF_VERSION.to_owned(),
-        architecture: "amd64".to_owned(),
+        architecture: arch.in_inf().to_owned(),
     };
     let text = fs::read_to_string(inx).with_context(|| format!("cannot read {}", inx.display()))?;
     stamped(&text, &facts).with_context(|| format!("in {}", paths.shown(inx)))

@@ -13,11 +13,12 @@ use crate::{
     Context, inf,
     paths::{LINUX_DIR_VARIABLE, copy_if_changed, create_dir, remove_dir_if_present},
     process::Tool,
+    toolchain::Arch,
 };
 
 /// Builds twice and compares. Fails if a file differs.
 pub(crate) fn run(context: &Context) -> Result<()> {
-    super::build_parts(context)?;
+    super::build_parts(context, Arch::X64)?;
     let paths = &context.paths;
     let step = context.progress.step("reproducible");
     // Longer than where the first one is, wherever that is: a path that gets into a file changes its size too.

@@ -10,17 +10,29 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{CERTIFICATE, DRIVER, HARNESS, Package, SCRIPTS, certificate::Certificate, make, signature};
+use super::{
+    CERTIFICATE, DRIVER, HARNESS, Package, SCRIPTS, build_parts, certificate::Certificate, make, signature,
+};
 use crate::{
     Context,
     count::Count,
     paths::{create_dir, remove_dir_if_present},
+    toolchain::Arch,
 };
 
-/// Makes a package of what was built and checks it; the count is of checks.
+/// Makes packages of what was built, the driver for ARM64 built here, and checks them; the count is of checks.
 pub(crate) fn run(context: &Context) -> Result<Count> {
-    let package = make(context)?;
-    let step = context.progress.step("package");
+    build_parts(context, Arch::Arm64)?;
+    let mut count = Count::default();
+    for arch in Arch::ALL {
+        count += check(context, arch)?;
+    }
+    Ok(count)
+}
+
+fn check(context: &Context, arch: Arch) -> Result<Count> {
+    let package = make(context, arch)?;
+    let step = context.progress.step(&format!("package {}", arch.name()));
     let scratch = context.paths.linux_dir().join("package/test");
     remove_dir_if_present(&scratch)?;
     create_dir(&scratch)?;

@@ -128,7 +128,7 @@ impl Image {
     fn refused(&self, role: Role) -> String {
         format!(
             "{:#}",
-            check(&self.bytes(), role).expect_err("the image is wrong")
+            check(&self.bytes(), role, Arch::X64).expect_err("the image is wrong")
         )
     }
 }
@@ -140,7 +140,7 @@ fn put(bytes: &mut [u8], at: usize, what: &[u8]) {
 #[test]
 fn a_proper_driver_passes_and_its_imports_are_told() {
     let image = Image::default().bytes();
-    let report = check(&image, Role::KmdfDriver).expect("it is proper");
+    let report = check(&image, Role::KmdfDriver, Arch::X64).expect("it is proper");
     let expected = [
         format!("{} bytes", image.len()),
         "WDFLDR.SYS: WdfVersionBind WdfVersionUnbind".to_owned(),
@@ -170,7 +170,7 @@ fn a_driver_that_does_not_bind_is_refused_and_an_export_driver_must_not() {
     assert!(image.refused(Role::ExportDriver).contains("WDFLDR.SYS"));
     image.imports.pop();
     assert!(image.refused(Role::KmdfDriver).contains("WdfVersionBind"));
-    check(&image.bytes(), Role::ExportDriver).expect("an export driver needs no framework");
+    check(&image.bytes(), Role::ExportDriver, Arch::X64).expect("an export driver needs no framework");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn a_wrong_checksum_is_refused() {
 fn a_flipped_byte_breaks_the_checksum() {
     let mut bytes = Image::default().bytes();
     *bytes.last_mut().expect("it is not empty") ^= 1;
-    let error = check(&bytes, Role::KmdfDriver).expect_err("a byte is wrong");
+    let error = check(&bytes, Role::KmdfDriver, Arch::X64).expect_err("a byte is wrong");
     assert!(format!("{error:#}").contains("checksum"));
 }
 
@@ -207,7 +207,10 @@ fn another_processor_is_refused() {
         machine: 0xaa64,
         ..Image::default()
     };
-    assert!(image.refused(Role::KmdfDriver).contains("machine"));
+    assert!(image.refused(Role::KmdfDriver).contains("machine is not x64"));
+    check(&image.bytes(), Role::KmdfDriver, Arch::Arm64).expect("it is for ARM64");
+    let error = check(&Image::default().bytes(), Role::KmdfDriver, Arch::Arm64).expect_err("it is for x64");
+    assert!(format!("{error:#}").contains("machine is not arm64"));
 }
 
 #[test]
@@ -238,7 +241,7 @@ fn missing_hardening_is_refused() {
 
 #[test]
 fn what_is_no_image_is_refused() {
-    assert!(check(b"not an image", Role::KmdfDriver).is_err());
+    assert!(check(b"not an image", Role::KmdfDriver, Arch::X64).is_err());
     let whole = Image::default().bytes();
-    assert!(check(&whole[..0x90], Role::KmdfDriver).is_err());
+    assert!(check(&whole[..0x90], Role::KmdfDriver, Arch::X64).is_err());
 }

@@ -34,8 +34,40 @@
 /* Windows aligns device objects like pool memory, which makes them 0x150 bytes; without, they are 0x148. */
 #define _DEVICE_OBJECT __declspec(align(16)) _DEVICE_OBJECT
 
+#if defined(_M_ARM64)
+/*
+ * mingw-w64 knows 64 bits as x64 or Itanium, and ARM as 32 bits. What it lays out differently for 64 bits is right
+ * for Itanium's macro; where it goes by processor, ARM's leads to armddk.h, which it does not have and we do. The
+ * headers that would take either at its word come before.
+ */
+#define NT_INCLUDED
+#include <excpt.h>
+#include <ntdef.h>
+#include <ntstatus.h>
+#include <ntiologc.h>
+#include <guiddef.h>
+#include <string.h>
+#include <stdarg.h>
+#include <dpfilter.h>
+#include <intrin.h>
+#include <devpropdef.h>
+#define _IA64_
+#define _M_ARM
+/* Imports for every processor but x64 there, and for 64-bit Windows macros. */
+#define KeQueryInterruptTime QwiImportedKeQueryInterruptTime
+#define KeQuerySystemTime QwiImportedKeQuerySystemTime
+#endif
+
 #include_next <wdm.h>
 
+#if defined(_M_ARM64)
+#undef _IA64_
+#undef _M_ARM
+#undef KeQueryInterruptTime
+#undef KeQuerySystemTime
+#define KeQueryInterruptTime() (*(volatile ULONG64 *)SharedInterruptTime)
+#define KeQuerySystemTime(CurrentTime) (*(ULONG64 *)(CurrentTime) = *(volatile ULONG64 *)SharedSystemTime)
+#endif
 #undef _DEVICE_OBJECT
 #undef KeGetCurrentIrql
 #undef KeLowerIrql
