@@ -12,7 +12,7 @@
 //! | `blocker` | threads for the verbs that block |
 //! | `threads`, `dpcs` | parallel threads, and DPCs, for the verbs that make load |
 //! | `bare` | the work item that the benchmark compares the queue with |
-//! | `trace` | life cycle and errors, as TraceLogging events |
+//! | `trace` | life cycle and errors, as `TraceLogging` events |
 //! | `context` | Rust values in the framework's object contexts |
 //!
 //! The same bytes run on every KMDF from 1.15 up.

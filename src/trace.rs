@@ -1,4 +1,4 @@
-//! Life cycle and errors, as TraceLogging events: all that the driver says of itself.
+//! Life cycle and errors, as `TraceLogging` events: all that the driver says of itself.
 //!
 //! Any ETW tool records them, and they describe themselves; `docs/tracing.md` says how. An event that nobody listens to
 //! costs a comparison. None is on the way of an item that is accepted, runs and is waited for.

@@ -147,7 +147,11 @@ impl Display for Event<'_> {
             index += 1;
             match (kind & 0x7F, value.bytes()) {
                 // 32 bits: signed, unsigned, hexadecimal.
-                (7 | 8 | 20, &[a, b, c, d]) => write!(f, "0x{:08x}", u32::from_le_bytes([a, b, c, d]))?,
+                (7 | 8 | 20, bytes) if bytes.len() == 4 => {
+                    let mut word = [0; 4];
+                    word.copy_from_slice(bytes);
+                    write!(f, "0x{:08x}", u32::from_le_bytes(word))?;
+                }
                 // A counted string of bytes: its length is a part of its own.
                 (23, _) => {
                     let text = (self.part)(index);
