@@ -11,15 +11,18 @@ use queued_work_item_bench::{
     Bytes, Crossbeam, Floor, Mpsc, MutexQueue, Post, Rig, SpinQueue, passive, queue,
 };
 
-/// Posts in one timed stretch, so that reading the clock and holding the worker count for little.
-const STRETCH: u64 = 1_000;
+/// Posts in one timed stretch, so that reading the clock and holding the worker count for little, and no less than it takes
+/// to fill the queue to its depth.
+const fn stretch(depth: u64) -> u64 {
+    if depth < 1_000 { 1_000 } else { depth }
+}
 
 /// Times `count` posts to a held worker with `depth` items queued.
 fn timed<const N: usize, P: Post<[u8; N]>>(rig: &Rig<P>, depth: u64, count: u64) -> Duration {
     let mut elapsed = Duration::ZERO;
     let mut left = count;
     while left > 0 {
-        let batch = left.min(STRETCH);
+        let batch = left.min(stretch(depth));
         left -= batch;
         let before = rig.stage.executed();
         let payload = black_box([7_u8; N]);
@@ -39,7 +42,7 @@ fn timed<const N: usize, P: Post<[u8; N]>>(rig: &Rig<P>, depth: u64, count: u64)
 
 fn capacity(depth: u64) -> u32 {
     // One more than is ever queued: a handler that has counted has not given its buffer back yet.
-    u32::try_from(depth + STRETCH + 1).expect("a capacity")
+    u32::try_from(depth + stretch(depth) + 1).expect("a capacity")
 }
 
 fn alone(group: &mut BenchmarkGroup<'_, WallTime>) {
@@ -75,13 +78,7 @@ fn enqueue(criterion: &mut Criterion) {
     for depth in [1, 1_000, 1_000_000] {
         let rig = Rig::new(|stage| queue::<[u8; 64]>(capacity(depth), move |_| stage.ran()));
         group.bench_function(BenchmarkId::from_parameter(depth), |b| {
-            b.iter_custom(|count| {
-                // A stretch at each call: filling a deep queue takes longer than what is measured.
-                let stretch = count.min(STRETCH);
-                #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-                let scale = count as f64 / stretch as f64;
-                timed(&rig, depth, stretch).mul_f64(scale)
-            });
+            b.iter_custom(|count| timed(&rig, depth, count));
         });
     }
     group.finish();
