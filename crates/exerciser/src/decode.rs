@@ -7,8 +7,8 @@ use queued_work_item_ioctl::{
     BENCHMARK, BatchReply, BenchmarkReply, CANCEL, CLOSE, CONFIGURE, CONTRACT_VERSION, CancelReply,
     CloseReply, ENQUEUE, ENQUEUE_AND_WAIT, ENQUEUE_BATCH, FLUSH, GATE, Header, LogReply, READ_LOG, RELEASE,
     STATISTICS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_REVISION_MISMATCH, STRESS, STRESS_PROGRESS,
-    StatisticsReply, StressReply, VERSION, VersionReply, WaitReply, limits,
+    STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STRESS, STRESS_PROGRESS, StatisticsReply,
+    StressReply, VERSION, VersionReply, WaitReply, limits,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -74,6 +74,7 @@ pub(crate) struct Shape {
     /// At least `buffer_count`: more where a lookaside list may add some.
     pub(crate) max_buffers: u32,
     pub(crate) context_size: u32,
+    pub(crate) paged: bool,
     pub(crate) reuse_cleanup: bool,
 }
 
@@ -198,16 +199,17 @@ fn configure(input: &[u8]) -> Result<Command<'static>, u32> {
     if !fits || flags & !ioctl::Configure::REUSE_CLEANUP != 0 {
         return Err(STATUS_INVALID_PARAMETER);
     }
-    match pool {
-        ioctl::Configure::NONPAGED => {}
-        ioctl::Configure::PAGED => return Err(STATUS_NOT_SUPPORTED),
+    let paged = match pool {
+        ioctl::Configure::NONPAGED => false,
+        ioctl::Configure::PAGED => true,
         _ => return Err(STATUS_INVALID_PARAMETER),
-    }
+    };
     let shape = Shape {
         buffer_count,
         buffer_size,
         max_buffers,
         context_size,
+        paged,
         reuse_cleanup: flags & ioctl::Configure::REUSE_CLEANUP != 0,
     };
     Ok(Command::Configure { slot, shape })

@@ -145,17 +145,17 @@ impl<P: Platform> Exerciser<P> {
                 Done::Now(0)
             }
             Command::Enqueue { slot, item } => {
-                self.enqueue(slot, &item)?;
+                self.enqueue(slot, &item, passive)?;
                 Done::Now(0)
             }
             Command::EnqueueAndWait { slot, item, timeout } => {
                 match timeout {
-                    None => self.enqueue_and_wait(slot, &item, request)?,
+                    None => self.enqueue_and_wait(slot, &item, request, passive)?,
                     Some(timeout) => self.wait_at_most(slot, &item, timeout, request)?,
                 }
                 Done::Later
             }
-            Command::Batch { count } => Done::Now(self.batch(count, request)?),
+            Command::Batch { count } => Done::Now(self.batch(count, request, passive)?),
             Command::Stress { plan } => self.stress(plan, request)?,
             Command::Benchmark { samples } => self.benchmark(samples, request)?,
             Command::StressProgress => {

@@ -28,6 +28,7 @@ mod life;
 mod life_cycle;
 mod meter;
 pub mod pending;
+mod queue;
 mod record;
 mod request;
 mod ring;

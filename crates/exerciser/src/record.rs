@@ -129,7 +129,7 @@ impl<T: Ticket> Record<T> {
         &self,
         gate: &Gate,
         item: &mut Item<'_, [u8], Scratch>,
-        again: impl FnOnce(&[u8]),
+        again: impl FnOnce(&[u8], &Passive),
         passive: &mut Passive,
     ) {
         let bytes = item.payload_mut();
@@ -150,7 +150,8 @@ impl<T: Ticket> Record<T> {
             gate.spend(passive, Duration::from_micros(u64::from(header.spend_us)));
         }
         let status = (header.flags & ioctl::Enqueue::SET_STATUS != 0).then_some(header.status);
-        self.log.lock().push(LogEntry {
+        // Its own statement: the payload may be paged, and is not looked at under the lock.
+        let entry = LogEntry {
             sequence: 0,
             tag: header.tag,
             digest: digest(payload),
@@ -159,12 +160,13 @@ impl<T: Ticket> Record<T> {
             status: status.unwrap_or(0),
             instance: self.instance,
             irql: u32::from(irql.0),
-        });
+        };
+        self.log.lock().push(entry);
         if header.again > 0 {
             header.again -= 1;
             // It was read from there, so that it fits.
             if header.write_to_prefix(bytes).is_ok() {
-                again(bytes);
+                again(bytes, passive);
             }
         }
         self.counters.executed.fetch_add(1, Relaxed);

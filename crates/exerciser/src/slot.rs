@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use queued_work_item::kernel::{Shared, SpinLock};
-use queued_work_item::{Close, Config, Item, NtStatus, Passive, PossibleDeadlock, QueuedWorkItem};
+use queued_work_item::{Close, Config, Item, NtStatus, Passive, PossibleDeadlock};
 use queued_work_item_ioctl::{
     self as ioctl, STATUS_DELETE_PENDING, STATUS_DEVICE_ALREADY_ATTACHED, STATUS_DEVICE_NOT_READY,
     STATUS_INSUFFICIENT_RESOURCES, StatisticsReply,
@@ -12,13 +12,14 @@ use queued_work_item_ioctl::{
 use crate::budget::{Budget, Charge};
 use crate::decode::Shape;
 use crate::gate::Gate;
-use crate::record::{Record, Waiter, read};
+use crate::queue::Queue;
+use crate::record::{Record, read};
 use crate::scratch::Scratch;
 use crate::{Platform, Ticket};
 
 /// The queue of one configuration, and its record.
 pub(crate) struct Instance<T: Ticket> {
-    pub(crate) queue: QueuedWorkItem<[u8], Waiter<T>, Scratch>,
+    pub(crate) queue: Queue<T>,
     pub(crate) record: Shared<Record<T>>,
     /// Given back after the queue is gone.
     _charge: Charge,
@@ -143,19 +144,16 @@ impl<T: Ticket> Slot<T> {
             if !item.context_mut().soil(shape.context_size) {
                 its_record.counters.stale_contexts.fetch_add(1, Relaxed);
             }
-            its_record.execute(&gate, item, |bytes| enqueue_again(&state, bytes), passive);
+            let again = |bytes: &[u8], passive: &Passive| enqueue_again(&state, bytes, passive);
+            its_record.execute(&gate, item, again, passive);
         };
         let cleaned = record.clone();
         let cleanup = move |_: &mut [u8], _: &mut Scratch| {
             cleaned.counters.cleanups.fetch_add(1, Relaxed);
         };
         let parent = platform.parent();
-        let queue = if shape.reuse_cleanup {
-            QueuedWorkItem::create_with_cleanup(passive, parent, &config, callback, cleanup)
-        } else {
-            QueuedWorkItem::create(passive, parent, &config, callback)
-        };
-        let queue = queue.map_err(|error| error.status().0.cast_unsigned())?;
+        let queue = Queue::create(passive, parent, &config, &shape, callback, cleanup)
+            .map_err(|error| error.status().0.cast_unsigned())?;
         Shared::try_new(Instance {
             queue,
             record,
@@ -280,11 +278,14 @@ impl<T: Ticket> Slot<T> {
 }
 
 /// The callback's own enqueue. A refusal is counted, and is nobody's to hear.
-fn enqueue_again<T: Ticket>(state: &SpinLock<State<T>>, bytes: &[u8]) {
+fn enqueue_again<T: Ticket>(state: &SpinLock<State<T>>, bytes: &[u8], passive: &Passive) {
     // Its own statement: the lock is not held during the enqueue. The reference is not the last: whoever closes the
     // instance keeps his until no callback runs.
     let instance = state.lock().phase.instance().cloned();
     if let Some(instance) = instance {
-        let _refused = instance.record.counters.accept(|| instance.queue.enqueue(bytes));
+        let _refused = instance
+            .record
+            .counters
+            .accept(|| instance.queue.enqueue(passive, bytes));
     }
 }

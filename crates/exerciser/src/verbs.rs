@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use queued_work_item::Close;
 use queued_work_item::kernel::Shared;
+use queued_work_item::{Close, Passive};
 use queued_work_item_ioctl::{
     Batch, BatchReply, CONTRACT_VERSION, LogEntry, LogReply, STATUS_BUFFER_TOO_SMALL,
     STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
@@ -26,12 +26,12 @@ use crate::{Exerciser, Job, Platform, Request, Worker, benchmark, pending};
 const LOG_CHUNK: usize = 16;
 
 impl<P: Platform> Exerciser<P> {
-    pub(crate) fn enqueue(&self, slot: usize, item: &Item<'_>) -> Result<(), u32> {
+    pub(crate) fn enqueue(&self, slot: usize, item: &Item<'_>, passive: &Passive) -> Result<(), u32> {
         let instance = self.at(slot)?.instance_to_enqueue()?;
         instance
             .record
             .counters
-            .accept(|| instance.queue.enqueue(item.bytes))
+            .accept(|| instance.queue.enqueue(passive, item.bytes))
             .map_err(|error| status_of(&error))
     }
 
@@ -40,6 +40,7 @@ impl<P: Platform> Exerciser<P> {
         slot: usize,
         item: &Item<'_>,
         request: &P::Request,
+        passive: &Passive,
     ) -> Result<(), u32> {
         let instance = self.at(slot)?.instance_to_enqueue()?;
         let ticket = request.ticket();
@@ -50,7 +51,7 @@ impl<P: Platform> Exerciser<P> {
         instance
             .record
             .counters
-            .accept(|| instance.queue.enqueue_with(item.bytes, waiter))
+            .accept(|| instance.queue.enqueue_with(passive, item.bytes, waiter))
             .map_err(|error| status_of(&error))
     }
 
@@ -94,7 +95,12 @@ impl<P: Platform> Exerciser<P> {
     ///
     /// Input and output are one buffer. A status is written where items that have been read were: each takes more room
     /// in the input than in the output.
-    pub(crate) fn batch(&self, count: u32, request: &mut P::Request) -> Result<usize, u32> {
+    pub(crate) fn batch(
+        &self,
+        count: u32,
+        request: &mut P::Request,
+        passive: &Passive,
+    ) -> Result<usize, u32> {
         let mut reply = BatchReply { accepted: 0, count };
         let mut from = size_of::<Batch>();
         let mut to = size_of::<BatchReply>();
@@ -102,7 +108,7 @@ impl<P: Platform> Exerciser<P> {
             let rest = request.input().get(from..).unwrap_or_default();
             let (item, rest) = decode::batch_item(rest)?;
             from = request.input().len() - rest.len();
-            let enqueued = decode::enqueue(item).and_then(|(slot, item)| self.enqueue(slot, &item));
+            let enqueued = decode::enqueue(item).and_then(|(slot, item)| self.enqueue(slot, &item, passive));
             reply.accepted += u32::from(enqueued.is_ok());
             let status = enqueued.err().unwrap_or(STATUS_SUCCESS);
             request

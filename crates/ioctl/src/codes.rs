@@ -19,7 +19,7 @@ pub const VERSION: u32 = ctl_code(0, FILE_READ_ACCESS);
 /// Creates the instance. An instance that is open is refused with `STATUS_DEVICE_ALREADY_ATTACHED`: [`CLOSE`] it first.
 /// `STATUS_QUOTA_EXCEEDED`: all instances together would have more than
 /// [`limits::TOTAL_BYTES`](crate::limits::TOTAL_BYTES). `STATUS_INSUFFICIENT_RESOURCES`: no memory; nothing was created.
-/// `STATUS_NOT_SUPPORTED`: this driver has no instances of that [pool](crate::Configure::pool).
+/// `STATUS_NOT_SUPPORTED`: a driver without instances of that [pool](crate::Configure::pool); this one has both.
 pub const CONFIGURE: u32 = ctl_code(1, FILE_WRITE_ACCESS);
 
 /// Enqueues one item. `STATUS_INSUFFICIENT_RESOURCES`: every buffer is taken. `STATUS_INVALID_BUFFER_SIZE`: the payload

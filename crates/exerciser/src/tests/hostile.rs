@@ -210,11 +210,6 @@ fn w24_values_out_of_their_limits() {
     ] {
         assert_eq!(client.configure_as(bad), STATUS_INVALID_PARAMETER);
     }
-    let paged = Configure {
-        pool: Configure::PAGED,
-        ..good
-    };
-    assert_eq!(client.configure_as(paged), STATUS_NOT_SUPPORTED);
     assert_eq!(client.statistics().capacity, 0);
 
     assert_eq!(client.configure(1, 8), STATUS_SUCCESS);

@@ -319,3 +319,50 @@ fn w23_bounded_waits_that_are_refused_cancelled_or_left() {
     };
     assert_eq!(left.wait().status, STATUS_CANCELLED);
 }
+
+#[test]
+fn w01_a_paged_instance_keeps_order_count_and_cleanups() {
+    let device = device();
+    let client = both(&device);
+    for flags in [0, Configure::REUSE_CLEANUP] {
+        let shape = Configure {
+            pool: Configure::PAGED,
+            max_buffers: 64,
+            context_size: limits::CONTEXT_SIZE,
+            flags,
+            ..Configure::new(0, 32, 16)
+        };
+        assert_eq!(client.configure_as(shape), STATUS_SUCCESS);
+        client.gate();
+        for tag in 0..63 {
+            assert_eq!(client.enqueue(Enqueue::new(0, tag), &[7; 16]), STATUS_SUCCESS);
+        }
+        let waiting = client.enqueue_and_wait(Enqueue::new(0, 63), &[7; 16]);
+        assert_eq!(
+            client.enqueue(Enqueue::new(0, 64), &[]),
+            STATUS_INSUFFICIENT_RESOURCES
+        );
+        client.release();
+        assert_eq!(waiting.wait().reply::<WaitReply>().outcome, WaitReply::RAN);
+        let timed = client.enqueue_and_wait(Enqueue::new(0, 64).with_timeout(60_000), &[]);
+        assert_eq!(timed.wait().reply::<WaitReply>().outcome, WaitReply::RAN);
+        let again = Enqueue {
+            again: 5,
+            ..Enqueue::new(0, 65)
+        };
+        assert_eq!(client.enqueue(again, &[7; 16]), STATUS_SUCCESS);
+        client.until(|statistics| statistics.executed == 71);
+        assert_eq!(client.close(Close::DRAIN).wait().status, STATUS_SUCCESS);
+        let (_, entries) = client.log(0, super::ROOM);
+        let mut expected: Vec<_> = (0..=64).collect();
+        expected.extend([65; 6]);
+        assert_eq!(
+            entries.iter().map(|entry| entry.tag).collect::<Vec<_>>(),
+            expected
+        );
+        let counters = client.statistics();
+        let cleanups = if flags == 0 { 0 } else { 71 };
+        assert_eq!((counters.stale_contexts, counters.cleanups), (0, cleanups));
+        assert_eq!((counters.overlaps, counters.above_passive), (0, 0));
+    }
+}
