@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum as _;
 
 use crate::{
-    Context, identity, inf,
+    Context, identity, imports, inf,
     kits::{self, Kits},
     packages::{Artefact, PACKAGES, Package, Recipe},
     paths::{copy_if_changed, create_dir, write_if_changed},
@@ -251,6 +251,16 @@ impl Builder<'_> {
         identity::settle(&mut image, Some(&mut pdb)).with_context(|| format!("in {}", linked.display()))?;
         let report = pe::check(&image, role, self.arch)
             .with_context(|| format!("{file}.sys is not a proper kernel module ({})", linked.display()))?;
+        // The page is of what ships, for the architecture that is run.
+        let listed = package.artefact == Artefact::Driver
+            && self.arch == Arch::X64
+            && self.profile == Profile::Release;
+        if listed {
+            let page = self.context.paths.root().join(imports::PAGE);
+            let page =
+                fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
+            imports::check(&page, report.imports()).with_context(|| format!("in {file}.sys"))?;
+        }
         if self.context.verbose {
             for line in report.lines() {
                 step.line(&format!("  {line}"));

@@ -11,6 +11,7 @@ mod count;
 mod emulate;
 mod fuzz;
 mod identity;
+mod imports;
 mod inf;
 mod kits;
 mod lint;

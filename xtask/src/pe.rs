@@ -38,6 +38,11 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// The names of all imports.
+    pub(crate) fn imports(&self) -> impl Iterator<Item = &str> {
+        self.imports.values().flatten().map(String::as_str)
+    }
+
     /// One line for the size and one for each DLL.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("{} bytes", self.size)];
