@@ -79,15 +79,17 @@ enum Part {
     Wdfldr,
     /// The main scenario in Wine
     Run,
-    /// The acceptance scenarios in Wine
+    /// The acceptance scenarios in Wine; with `--long` also those that take minutes
     Scenarios,
+    /// The harness's commands in Wine, a short load, fuzz and benchmark among them
+    Harness,
     /// The driver installed, used and removed 10 times
     Reinstall,
 }
 
 impl Part {
     /// Every part, in the order in which they run: what is quick and fails often comes first.
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Format,
         Self::Lints,
         Self::Host,
@@ -106,6 +108,7 @@ impl Part {
         Self::Wdfldr,
         Self::Run,
         Self::Scenarios,
+        Self::Harness,
         Self::Reinstall,
     ];
 
@@ -115,7 +118,10 @@ impl Part {
     }
 
     fn needs_wine(self) -> bool {
-        matches!(self, Self::Wdfldr | Self::Run | Self::Scenarios | Self::Reinstall)
+        matches!(
+            self,
+            Self::Wdfldr | Self::Run | Self::Scenarios | Self::Harness | Self::Reinstall
+        )
     }
 
     /// Builds what only Windows runs, or tests what was built.
@@ -274,8 +280,9 @@ impl Tests<'_> {
             Part::Scenarios => {
                 let program = build::test_program(self.context, "queued-work-item-harness", "driver")?;
                 self.end_to_end()
-                    .scenarios(&program, self.options.scenario.as_deref())
+                    .scenarios(&program, self.options.scenario.as_deref(), self.options.long)
             }
+            Part::Harness => self.end_to_end().harness(),
             Part::Reinstall => self.end_to_end().reinstall(),
         }
     }
@@ -381,7 +388,13 @@ mod tests {
         assert!(long.contains(&Part::Sanitize) && long.contains(&Part::Soak) && !long.contains(&Part::Build));
         assert_eq!(
             wanted(&["--e2e-only"]),
-            [Part::Wdfldr, Part::Run, Part::Scenarios, Part::Reinstall]
+            [
+                Part::Wdfldr,
+                Part::Run,
+                Part::Scenarios,
+                Part::Harness,
+                Part::Reinstall
+            ]
         );
     }
 

@@ -1,7 +1,8 @@
 //! The contract's verbs, typed: structures in, structures out, every wait bounded.
 
+mod pending;
+
 use std::{
-    marker::PhantomData,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,6 +14,8 @@ use queued_work_item_ioctl::{
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+pub use self::pending::Pending;
+use self::pending::{accepted, parse, wait};
 use crate::{
     Error, NtStatus,
     device::{Access, Completion, Device, Request, Transport},
@@ -399,12 +402,8 @@ impl Client {
     where
         R: FromBytes + Immutable + KnownLayout,
     {
-        Ok(Pending {
-            request: self.device.submit(code, input, size_of::<R>())?,
-            code,
-            completion: None,
-            reply: PhantomData,
-        })
+        let request = self.device.submit(code, input, size_of::<R>())?;
+        Ok(Pending::new(request, code))
     }
 
     fn run(&self, code: u32, input: &[u8]) -> Result<(), Error> {
@@ -427,57 +426,6 @@ pub struct LogPage {
     pub lost: u64,
 }
 
-/// A verb that was sent and not waited for. Dropping it cancels the request.
-pub struct Pending<R> {
-    request: Box<dyn Request>,
-    code: u32,
-    /// Seen, and not asked for yet.
-    completion: Option<Completion>,
-    reply: PhantomData<fn() -> R>,
-}
-
-impl<R: FromBytes + Immutable + KnownLayout> Pending<R> {
-    /// Waits for the reply.
-    ///
-    /// # Errors
-    /// As [`Client::version`].
-    pub fn wait(mut self, timeout: Duration) -> Result<R, Error> {
-        let completion = match self.completion.take() {
-            Some(completion) => completion,
-            None => wait(&mut *self.request, self.code, timeout)?,
-        };
-        parse(name(self.code), &accepted(self.code, completion)?.output)
-    }
-
-    /// Waits for its end within `timeout`: its status if it came to one. A completion that came is kept for
-    /// [`Pending::wait`].
-    ///
-    /// # Errors
-    /// What kept it from being waited for.
-    pub fn status(&mut self, timeout: Duration) -> Result<Option<NtStatus>, Error> {
-        if self.completion.is_none() {
-            self.completion = self.request.wait(timeout)?;
-        }
-        Ok(self.completion.as_ref().map(|completion| completion.status))
-    }
-
-    /// Waits for `timeout` to pass *without* a completion: `true` if the request is still pending then.
-    ///
-    /// # Errors
-    /// What kept it from being waited for.
-    pub fn is_waiting(&mut self, timeout: Duration) -> Result<bool, Error> {
-        Ok(self.status(timeout)?.is_none())
-    }
-
-    /// Asks for the cancellation of the request; its completion is still to be waited for.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn cancel(&self) -> Result<(), Error> {
-        self.request.cancel()
-    }
-}
-
 /// The contract's name of a code.
 #[must_use]
 pub fn name(code: u32) -> &'static str {
@@ -485,30 +433,4 @@ pub fn name(code: u32) -> &'static str {
         .iter()
         .find_map(|(known, name)| (*known == code).then_some(*name))
         .unwrap_or("a code of no contract")
-}
-
-fn wait(request: &mut dyn Request, code: u32, timeout: Duration) -> Result<Completion, Error> {
-    request.wait(timeout)?.ok_or(Error::TimedOut {
-        verb: name(code),
-        after: timeout,
-    })
-}
-
-fn accepted(code: u32, completion: Completion) -> Result<Completion, Error> {
-    if completion.status == NtStatus::SUCCESS {
-        Ok(completion)
-    } else {
-        Err(Error::Refused {
-            verb: name(code),
-            status: completion.status,
-        })
-    }
-}
-
-fn parse<R: FromBytes>(verb: &'static str, output: &[u8]) -> Result<R, Error> {
-    R::read_from_bytes(output).map_err(|_| Error::BadReply {
-        verb,
-        expected: size_of::<R>(),
-        got: output.len(),
-    })
 }

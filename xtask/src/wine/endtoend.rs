@@ -19,6 +19,49 @@ use crate::{Context, count::Count};
 /// Time for all scenarios together.
 const SCENARIOS: Duration = Duration::from_mins(10);
 
+/// The same, with those that take minutes.
+const LONG_SCENARIOS: Duration = Duration::from_mins(30);
+
+/// Time for one command of the harness.
+const COMMAND: Duration = Duration::from_mins(2);
+
+/// Commands of the harness in the order in which they are run, and the exit code of each: by hand, load, fuzz, benchmark
+/// and reports, as a person or a CI uses them. `{}` is the folder of the reports.
+const COMMANDS: [(&str, i32); 17] = [
+    ("status", 0),
+    ("enqueue hello", 4),
+    ("configure --buffers 8 --max-buffers 16 --context 8", 0),
+    ("configure", 4),
+    ("enqueue hello --count 3 --again 2", 0),
+    ("wait hello --status 0xC0000001 --for 5000", 0),
+    ("flush", 0),
+    ("stats --watch 0.1 --count 3", 0),
+    ("log --json --limit 5", 0),
+    ("close", 0),
+    (
+        "stress --threads 4 --items 500 --mode batch --json {}stress.json",
+        0,
+    ),
+    ("stress --threads 4 --duration 2 --mode dispatch", 0),
+    ("fuzz --count 2000 --seed 1 --verbose", 0),
+    ("bench --samples 10 --json {}bench.json --html {}bench.html", 0),
+    ("test w08 --json {}verdicts.json --junit {}verdicts.xml", 0),
+    ("test no_such_test", 2),
+    ("--timeout 0 stats", 2),
+];
+
+/// What [`COMMANDS`] write.
+const REPORTS: [&str; 5] = [
+    "stress.json",
+    "bench.json",
+    "bench.html",
+    "verdicts.json",
+    "verdicts.xml",
+];
+
+/// The harness's exit code when no driver is there.
+const NOT_INSTALLED: i32 = 3;
+
 /// Time for the main scenario.
 const RUN: Duration = Duration::from_mins(2);
 
@@ -46,15 +89,20 @@ impl<'a> EndToEnd<'a> {
     }
 
     /// The acceptance scenarios of the harness: a test program of libtest's kind, run against the installed driver.
-    pub(crate) fn scenarios(&self, program: &Path, filter: Option<&str>) -> Result<Count> {
+    /// `long`: also those that take minutes.
+    pub(crate) fn scenarios(&self, program: &Path, filter: Option<&str>, long: bool) -> Result<Count> {
         let session = self.session("scenarios")?;
         let driver = self.driver(&session);
         driver.install(Echo::Quiet)?;
         let inf = self.context.paths.out().join(format!("{SERVICE}.inf"));
-        let launch = Launch::new(program, SCENARIOS)
+        let limit = if long { LONG_SCENARIOS } else { SCENARIOS };
+        let mut launch = Launch::new(program, limit)
             .args(filter)
             .env("QWI_INF", windows_path(&inf)?)
             .echo(Echo::Through);
+        if long {
+            launch = launch.env("QWI_LONG", "1".to_owned());
+        }
         let outcome = session.run(&launch)?;
         if outcome.is_fatal() {
             return Err(session.failure(&outcome));
@@ -93,6 +141,46 @@ impl<'a> EndToEnd<'a> {
         eprintln!("{account}");
         session.end()?;
         Ok(Count::ONE)
+    }
+
+    /// The harness's own program, command by command, each with the exit code that its `--help` promises.
+    pub(crate) fn harness(&self) -> Result<Count> {
+        let session = self.session("harness")?;
+        let driver = self.driver(&session);
+        let reports = self.context.paths.out().join("reports");
+        fs::create_dir_all(&reports).with_context(|| format!("cannot create {}", reports.display()))?;
+        let prefix = format!("{}\\", windows_path(&reports)?);
+        driver.install(Echo::Quiet)?;
+        let mut count = Count::default();
+        let mut command = |line: &str, due: i32| -> Result<()> {
+            let args: Vec<_> = line
+                .split_whitespace()
+                .map(|word| word.replace("{}", &prefix))
+                .collect();
+            let outcome = driver.run(args, COMMAND, Echo::Quiet)?;
+            if outcome.is_fatal() || outcome.finished.code() != Some(due) {
+                return Err(session
+                    .failure(&outcome)
+                    .context(format!("exit code {due} was due")));
+            }
+            driver.settle(&outcome, false)?;
+            count += Count::ONE;
+            Ok(())
+        };
+        for (line, due) in COMMANDS {
+            command(line, due)?;
+        }
+        driver.uninstall(Echo::Quiet)?;
+        command("stats", NOT_INSTALLED)?;
+        session.end()?;
+        for name in REPORTS {
+            let report = reports.join(name);
+            let size = fs::metadata(&report)
+                .with_context(|| format!("{} was not written", report.display()))?
+                .len();
+            ensure!(size > 0, "{} is empty", report.display());
+        }
+        Ok(count)
     }
 
     /// The driver is installed, used and removed again and again in one Windows: nothing is left behind, and no

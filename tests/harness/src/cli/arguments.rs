@@ -263,7 +263,7 @@ pub(super) struct Inf {
 #[derive(Debug, Args)]
 pub(super) struct Seed {
     /// What the payloads are made from
-    #[arg(long, value_name = "NUMBER", value_parser = number, default_value = "0x51574931")]
+    #[arg(long, value_name = "NUMBER", env = "QWI_SEED", value_parser = number, default_value = "0x51574931")]
     pub(super) seed: u64,
 }
 
