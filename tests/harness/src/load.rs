@@ -20,8 +20,17 @@ pub const BUFFER_SIZE: u32 = 64;
 const WAITS: usize = 16;
 const FLUSHES: usize = 4;
 
+/// The producer whose items are waited for.
+const WAITER: u32 = 1;
+
 /// Longer than a process lives that is killed in mid-load.
 const BOUND_MS: u32 = 60_000;
+
+/// Whether an item of this load is waited for with a time-out.
+#[must_use]
+pub const fn is_bounded(item: ItemId) -> bool {
+    item.producer == WAITER && item.index % 2 == 1
+}
 
 /// Loads the driver until `stop` says so, and then leaves everything as it is: its handles are closed under its
 /// requests. Calls `under_way` when requests of every kind are pending.
@@ -56,12 +65,15 @@ pub fn load(
         if index % 8 == 0 {
             refusals_aside(gating.gate())?;
         }
-        let item = ItemId { producer: 1, index };
+        let item = ItemId {
+            producer: WAITER,
+            index,
+        };
         let request = waiting.item(item.tag()).with_status(0xE000_0000);
-        let request = if index % 2 == 0 {
-            request
-        } else {
+        let request = if is_bounded(item) {
             request.with_timeout(BOUND_MS)
+        } else {
+            request
         };
         waits.push_back(waiting.begin_wait(&request, &item.tag().to_le_bytes())?);
         flushes.push_back(enqueueing.begin_flush()?);
