@@ -690,7 +690,7 @@ fn runs_never_overlap_whoever_asks_for_them() {
 
 #[test]
 fn x06_starts_that_come_late_twice_or_for_nothing_run_nothing_twice() {
-    for nth in 0..4 {
+    for nth in 0..5 {
         for start in [Start::Duplicated(2), Start::Repeated] {
             let rig = Rig::of(When::OnDemand, Mode::Deferred, TaskResult::Fail);
             rig.machine
@@ -702,6 +702,8 @@ fn x06_starts_that_come_late_twice_or_for_nothing_run_nothing_twice() {
             rig.machine.release();
             rig.task.execute_now_deferred().expect("open");
             rig.ran(5);
+            // An order that finds the drainer still awake asks for no start, so the planned one may be this last one's.
+            rig.machine.release();
             rig.end();
         }
     }
