@@ -5,6 +5,7 @@
 //! changes with every pop and shows it. Reading the successor of a buffer that somebody just took is harmless because
 //! slots lie in a slab and are never freed while the stack exists; buffers that are (lookaside growth) never enter it.
 
+use crate::backoff::Backoff;
 use crate::kernel::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// No slot.
@@ -66,33 +67,62 @@ impl<const VARIANT: u8> FreeStack<VARIANT> {
         place: impl Fn(u32) -> P,
         link: impl Fn(&P) -> &'a AtomicU32,
     ) -> Result<(u32, P), PopError> {
-        // Acquire, here and on success: the slot's contents, as whoever pushed it left them. Later pushes and pops
-        // continue that push's release sequence, so that reading any of them is enough.
-        let mut word = self.top.load(Ordering::Acquire);
+        match self.try_pop(&place, &link) {
+            Ok(popped) => Ok(popped),
+            Err(Some(error)) => Err(error),
+            Err(None) => self.pop_contended(place, link),
+        }
+    }
+
+    /// As [`pop_at`](Self::pop_at), after an exchange was lost: apart, so that a pop that loses none is short.
+    #[cold]
+    #[inline(never)]
+    fn pop_contended<'a, P>(
+        &self,
+        place: impl Fn(u32) -> P,
+        link: impl Fn(&P) -> &'a AtomicU32,
+    ) -> Result<(u32, P), PopError> {
+        let mut backoff = Backoff::default();
         loop {
-            if word & CLOSED != 0 {
-                return Err(PopError::Closed);
-            }
-            let top = index(word);
-            if top == NIL {
-                return Err(PopError::Empty);
-            }
-            // Relaxed: current if the exchange succeeds (the tag says that nobody popped, and only the owner of a
-            // popped slot writes its link), of no account if it fails.
-            let place = place(top);
-            let next = link(&place).load(Ordering::Relaxed);
-            let mut new = (word & !INDEX_MASK) | u64::from(next);
-            if VARIANT != UNTAGGED {
-                new = new.wrapping_add(TAG_ONE);
-            }
-            match self
-                .top
-                .compare_exchange_weak(word, new, Ordering::Acquire, Ordering::Acquire)
-            {
-                Ok(_) => return Ok((top, place)),
-                Err(now) => word = now,
+            backoff.lost();
+            match self.try_pop(&place, &link) {
+                Ok(popped) => return Ok(popped),
+                Err(Some(error)) => return Err(error),
+                Err(None) => {}
             }
         }
+    }
+
+    /// One attempt of a pop; `None`: an exchange was lost.
+    #[inline]
+    fn try_pop<'a, P>(
+        &self,
+        place: impl Fn(u32) -> P,
+        link: impl Fn(&P) -> &'a AtomicU32,
+    ) -> Result<(u32, P), Option<PopError>> {
+        // Acquire: the slot's link and contents, as whoever pushed it left them. Later pushes and pops continue that
+        // push's release sequence, so that reading any of them is enough.
+        let word = self.top.load(Ordering::Acquire);
+        if word & CLOSED != 0 {
+            return Err(Some(PopError::Closed));
+        }
+        let top = index(word);
+        if top == NIL {
+            return Err(Some(PopError::Empty));
+        }
+        // Relaxed: current if the exchange succeeds (the tag says that nobody popped, and only the owner of a popped
+        // slot writes its link), of no account if it fails.
+        let place = place(top);
+        let next = link(&place).load(Ordering::Relaxed);
+        let mut new = (word & !INDEX_MASK) | u64::from(next);
+        if VARIANT != UNTAGGED {
+            new = new.wrapping_add(TAG_ONE);
+        }
+        // Acquire: what comes after may not be done before the slot is this thread's.
+        self.top
+            .compare_exchange_weak(word, new, Ordering::Acquire, Ordering::Relaxed)
+            .map(|_| (top, place))
+            .map_err(|_| None)
     }
 
     /// Puts a slot back. `true` when the stack has been closed: whoever closed it counts on being told.

@@ -257,6 +257,7 @@
 
 pub mod kernel;
 
+mod backoff;
 mod buffer;
 pub mod buffer_pool;
 pub mod buffer_queue;

@@ -21,6 +21,7 @@
 //! | RUNNING | the drainer, after its share | SCHEDULED; it schedules the work item |
 
 use super::free::NIL;
+use crate::backoff::Backoff;
 use crate::kernel::atomic::{AtomicU32, AtomicU64, Ordering};
 
 const STATE_MASK: u64 = 0b11;
@@ -105,24 +106,25 @@ impl<const VARIANT: u8> Pending<VARIANT> {
         Word(self.0.load(Ordering::Relaxed))
     }
 
-    /// Puts `slot` on top of what is pending, if that leaves the caller nothing to schedule: what a busy queue meets, in as
-    /// few instructions as it takes. `false`: it needs a [`push`](Self::push).
+    /// Puts `slot` on top of what is pending, if that leaves the caller nothing to schedule and no exchange is lost: what a
+    /// busy queue meets, in as few instructions as it takes. `false`: it needs a [`push`](Self::push).
     #[inline]
     pub(crate) fn join(&self, slot: u32, link: &AtomicU32) -> bool {
-        let mut word = self.load();
-        while word.can_be_joined() && !self.is(Broken::EmptySchedules) {
-            // Relaxed and release: as in `push`.
-            link.store(word.newest(), Ordering::Relaxed);
-            let new = word.with_newest(slot);
-            match self
-                .0
-                .compare_exchange_weak(word.0, new.0, Ordering::Release, Ordering::Relaxed)
-            {
-                Ok(_) => return true,
-                Err(now) => word = Word(now),
-            }
+        let word = self.load();
+        if !word.can_be_joined() || self.is(Broken::EmptySchedules) {
+            return false;
         }
-        false
+        // Relaxed and release: as in `push`.
+        link.store(word.newest(), Ordering::Relaxed);
+        let new = word.with_newest(slot);
+        let joined = self
+            .0
+            .compare_exchange_weak(word.0, new.0, Ordering::Release, Ordering::Relaxed)
+            .is_ok();
+        if !joined {
+            Backoff::default().lost();
+        }
+        joined
     }
 
     /// Puts `slot` on top of what is pending. `before_scheduling` is called, at most once, before an exchange that may
@@ -135,6 +137,7 @@ impl<const VARIANT: u8> Pending<VARIANT> {
     ) -> Result<Pushed, Closing> {
         let mut word = self.load();
         let mut prepared = false;
+        let mut backoff = Backoff::default();
         loop {
             if word.is_closing() {
                 return Err(Closing);
@@ -161,7 +164,10 @@ impl<const VARIANT: u8> Pending<VARIANT> {
             {
                 Ok(_) if schedules => return Ok(Pushed::MustSchedule),
                 Ok(_) => return Ok(Pushed::Joined),
-                Err(now) => word = Word(now),
+                Err(_) => {
+                    backoff.lost();
+                    word = self.load();
+                }
             }
         }
     }
