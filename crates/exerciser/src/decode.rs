@@ -1,17 +1,19 @@
 //! From bytes to a command. Everything that user mode says is checked here, before anything is done.
 
+pub(crate) mod task;
+
 use core::time::Duration;
 
 use queued_work_item_ioctl as ioctl;
 use queued_work_item_ioctl::{
     BENCHMARK, BatchReply, BenchmarkReply, CANCEL, CLOSE, CONFIGURE, CONTRACT_VERSION, CancelReply,
     CloseReply, ENQUEUE, ENQUEUE_AND_WAIT, ENQUEUE_BATCH, FLUSH, GATE, Header, LogReply, READ_LOG, RELEASE,
-    STATISTICS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STRESS, STRESS_PROGRESS, StatisticsReply,
+    STATISTICS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STRESS, STRESS_PROGRESS, StatisticsReply,
     StressReply, VERSION, VersionReply, WaitReply, limits,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
+use self::task::TaskCommand;
 use crate::stress::{Mode, Plan};
 
 /// A request whose every field is within its limits.
@@ -63,6 +65,11 @@ pub(crate) enum Command<'a> {
     ReadLog {
         slot: usize,
         from: u64,
+    },
+    /// To the task of this slot.
+    Task {
+        slot: usize,
+        command: TaskCommand,
     },
 }
 
@@ -135,7 +142,7 @@ pub(crate) fn decode(code: u32, input: &[u8], output_length: usize) -> Result<Co
             header(input)?;
             (Command::StressProgress, size_of::<StressReply>())
         }
-        _ => return Err(STATUS_INVALID_DEVICE_REQUEST),
+        _ => task::decode(code, input)?,
     };
     if output_length < output {
         return Err(STATUS_BUFFER_TOO_SMALL);
@@ -144,15 +151,23 @@ pub(crate) fn decode(code: u32, input: &[u8], output_length: usize) -> Result<Co
 }
 
 /// The structure that the input begins with, the instance that it names, and what follows it.
+fn prefix<T: FromBytes + KnownLayout + Immutable>(input: &[u8]) -> Result<(T, usize, &[u8]), u32> {
+    prefix_of(input, limits::INSTANCES)
+}
+
+/// The same, where there are so many `instances`.
 ///
 /// The version comes before the length: another version's structure may be longer, and must be told from a wrong one.
-fn prefix<T: FromBytes + KnownLayout + Immutable>(input: &[u8]) -> Result<(T, usize, &[u8]), u32> {
+fn prefix_of<T: FromBytes + KnownLayout + Immutable>(
+    input: &[u8],
+    instances: u32,
+) -> Result<(T, usize, &[u8]), u32> {
     let (header, _) = Header::read_from_prefix(input).map_err(|_| STATUS_INVALID_BUFFER_SIZE)?;
     if header.version != CONTRACT_VERSION {
         return Err(STATUS_REVISION_MISMATCH);
     }
     let (value, rest) = T::read_from_prefix(input).map_err(|_| STATUS_INVALID_BUFFER_SIZE)?;
-    if header.instance >= limits::INSTANCES {
+    if header.instance >= instances {
         return Err(STATUS_INVALID_PARAMETER);
     }
     let slot = usize::try_from(header.instance).map_err(|_| STATUS_INVALID_PARAMETER)?;
@@ -161,7 +176,11 @@ fn prefix<T: FromBytes + KnownLayout + Immutable>(input: &[u8]) -> Result<(T, us
 
 /// The same, of an input that is nothing but the structure.
 fn whole<T: FromBytes + KnownLayout + Immutable>(input: &[u8]) -> Result<(T, usize), u32> {
-    match prefix(input) {
+    whole_of(input, limits::INSTANCES)
+}
+
+fn whole_of<T: FromBytes + KnownLayout + Immutable>(input: &[u8], instances: u32) -> Result<(T, usize), u32> {
+    match prefix_of(input, instances) {
         Ok((value, slot, [])) => Ok((value, slot)),
         Ok(_) => Err(STATUS_INVALID_BUFFER_SIZE),
         // Too long wins over a bad instance, as too short does.

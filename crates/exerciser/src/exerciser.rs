@@ -13,10 +13,12 @@ use crate::life::{Life, Stay};
 use crate::record::Record;
 use crate::slot::Slot;
 use crate::tally::Tally;
+use crate::task::{Surroundings, TaskSlot};
 use crate::verbs::{put, version};
 use crate::{Job, Platform, Request, Worker, pending};
 
 const SLOTS: usize = limits::INSTANCES as usize;
+const TASKS: usize = limits::TASKS as usize;
 
 /// What the driver does with its requests. Clones are references to the same one.
 pub struct Exerciser<P: Platform> {
@@ -37,6 +39,10 @@ pub(crate) struct Inner<P: Platform> {
     pub(crate) powered: SpinLock<bool>,
     /// By instance.
     pub(crate) slots: Vec<Slot<P::Ticket>>,
+    /// What tasks know of the device.
+    pub(crate) surroundings: Surroundings,
+    /// By task.
+    pub(crate) tasks: Vec<TaskSlot>,
 }
 
 impl<P: Platform> Clone for Exerciser<P> {
@@ -74,6 +80,13 @@ impl<P: Platform> Exerciser<P> {
         for id in 0..limits::INSTANCES {
             slots.push(Slot::new(id).ok_or(CreateError::OutOfMemory)?);
         }
+        let mut tasks = Vec::new();
+        tasks
+            .try_reserve_exact(TASKS)
+            .map_err(|_| CreateError::OutOfMemory)?;
+        for _ in 0..TASKS {
+            tasks.push(TaskSlot::new().ok_or(CreateError::OutOfMemory)?);
+        }
         let inner = Shared::try_new(Inner {
             platform,
             life,
@@ -83,6 +96,8 @@ impl<P: Platform> Exerciser<P> {
             record,
             powered: SpinLock::new(true),
             slots,
+            surroundings: Surroundings::new()?,
+            tasks,
         })
         .map_err(|_| CreateError::OutOfMemory)?;
         Ok(Self { inner })
@@ -189,6 +204,7 @@ impl<P: Platform> Exerciser<P> {
                 Done::Now(put(request, &statistics)?)
             }
             Command::ReadLog { slot, from } => Done::Now(self.read_log(slot, from, request)?),
+            Command::Task { slot, command } => self.of_task(slot, command, request)?,
         })
     }
 

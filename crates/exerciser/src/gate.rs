@@ -2,7 +2,8 @@
 //!
 //! It belongs to the instance's id, not to its queue, so that it can be closed before the instance is configured and
 //! outlives it. Whoever closed it last owns it: when that handle goes away the gate opens, so that nobody can leave the
-//! driver stopped behind him.
+//! driver stopped behind him. The gate of a task is lifted while its device is out of D0: power transitions wait for the
+//! callback, and must not wait for a user.
 
 use core::time::Duration;
 
@@ -15,12 +16,13 @@ pub(crate) struct Gate {
     state: SpinLock<State>,
     /// Set while the gate is open.
     open: Event,
-    /// Set once the device is going away.
-    removed: Event,
+    /// Set once the device is going away, and while the gate is lifted: nobody takes his time.
+    hurry: Event,
 }
 
 struct State {
     owner: Option<Handle>,
+    lifted: bool,
     removed: bool,
 }
 
@@ -32,10 +34,11 @@ impl Gate {
         Ok(Self {
             state: SpinLock::new(State {
                 owner: None,
+                lifted: false,
                 removed: false,
             }),
             open,
-            removed: Event::new(EventKind::Notification)?,
+            hurry: Event::new(EventKind::Notification)?,
         })
     }
 
@@ -44,7 +47,9 @@ impl Gate {
         let mut state = self.state.lock();
         if !state.removed {
             state.owner = Some(handle);
-            self.open.clear();
+            if !state.lifted {
+                self.open.clear();
+            }
         }
     }
 
@@ -64,13 +69,33 @@ impl Gate {
         }
     }
 
+    /// Lets everybody through, closed or not, and ends what the callback spends; until it is lowered.
+    pub(crate) fn lift(&self) {
+        let mut state = self.state.lock();
+        state.lifted = true;
+        self.open.set();
+        self.hurry.set();
+    }
+
+    /// Ends that: who closed it meanwhile, or before, still has it closed.
+    pub(crate) fn lower(&self) {
+        let mut state = self.state.lock();
+        state.lifted = false;
+        if !state.removed {
+            self.hurry.clear();
+            if state.owner.is_some() {
+                self.open.clear();
+            }
+        }
+    }
+
     /// Opens it for good, and ends what the callback spends.
     pub(crate) fn remove(&self) {
         let mut state = self.state.lock();
         state.removed = true;
         state.owner = None;
         self.open.set();
-        self.removed.set();
+        self.hurry.set();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -82,8 +107,8 @@ impl Gate {
         self.open.wait(passive);
     }
 
-    /// The callback's work: lets time pass, but not when the device is going away.
+    /// The callback's work: lets time pass, but not when there is none.
     pub(crate) fn spend(&self, passive: &mut Passive, time: Duration) {
-        let _cut_short: bool = self.removed.wait_timeout(passive, time);
+        let _cut_short: bool = self.hurry.wait_timeout(passive, time);
     }
 }

@@ -15,9 +15,11 @@ use crate::record::Waiter;
 use crate::slot::Instance;
 use crate::stress::{self, Plan};
 use crate::tally::Tally;
+use crate::task::Errand;
 use crate::{Exerciser, Platform, Ticket, benchmark};
 
-/// A flush, a close, a bounded wait, a stress or a benchmark that a request waits for: run it on a thread that it may block.
+/// A flush, a close, a bounded wait, a load or a task's errand that a request waits for: run it on a thread that it may
+/// block.
 ///
 /// A job that is dropped unrun leaves its request to be cancelled.
 pub struct Job<P: Platform> {
@@ -42,6 +44,8 @@ pub(crate) enum Work<T: Ticket> {
         timeout: Duration,
     },
     /// Only for a request that is armed: its answer is more than a status.
+    Task { slot: usize, errand: Errand },
+    /// The same.
     Load {
         load: Load,
         /// To see whether the request still waits.
@@ -123,6 +127,16 @@ impl<P: Platform> Job<P> {
                 Some(Err(error)) => Answer::Status(error.0.cast_unsigned()),
                 // Slots do not go away.
                 None => Answer::Status(STATUS_INVALID_PARAMETER),
+            },
+            Work::Task { slot, errand } => match errand.run(&exerciser, slot, passive) {
+                Ok(told) => {
+                    waiter.settle_with(told.as_bytes());
+                    return Finished {
+                        _exerciser: exerciser,
+                        _permit: permit,
+                    };
+                }
+                Err(status) => Answer::Status(status),
             },
             Work::Load {
                 load,

@@ -36,6 +36,7 @@ mod scratch;
 mod slot;
 mod stress;
 mod tally;
+mod task;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]

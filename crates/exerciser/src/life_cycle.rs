@@ -1,7 +1,9 @@
 //! What happens to the device and to its handles, whatever the verbs do.
 
+use queued_work_item::scheduled_task::PowerState;
 use queued_work_item::{Close, Passive};
 
+use crate::decode::task::TaskEvent;
 use crate::slot::Slot;
 use crate::{Exerciser, Handle, Platform};
 
@@ -20,24 +22,52 @@ impl<P: Platform> Exerciser<P> {
             // After that, so that what waited at the gate is told that its handle is closed, not that its item ran.
             slot.gate.handle_closed(handle);
         }
+        for task in &self.inner.tasks {
+            task.gate.handle_closed(handle);
+        }
     }
 
-    /// The device leaves D0: no item begins in any instance until [`Exerciser::d0_entry`]. Requests are taken as ever.
-    /// It does not wait for a callback that runs, since a gate may hold it for as long as it likes, and since this
-    /// device has no hardware that a callback could miss. A close that drains ends its instance's pause.
+    /// The hardware is prepared, of which there is none: tasks are told.
     ///
     /// # IRQL
-    /// `PASSIVE_LEVEL`, where power callbacks run.
-    pub fn d0_exit(&self) {
+    /// `PASSIVE_LEVEL`, by its token.
+    pub fn prepare_hardware(&self, passive: &mut Passive) {
+        self.tell_tasks(TaskEvent::PrepareHardware, passive);
+    }
+
+    /// The hardware is to be released: tasks are told.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`, by its token.
+    pub fn release_hardware(&self, passive: &mut Passive) {
+        self.tell_tasks(TaskEvent::ReleaseHardware, passive);
+    }
+
+    /// The device leaves D0: no item begins in any instance, and no deferred run of a task, until
+    /// [`Exerciser::d0_entry`]. Requests are taken as ever. It does not wait for an instance's callback that runs, since
+    /// a gate may hold it for as long as it likes, and since this device has no hardware that a callback could miss. It
+    /// waits for those of tasks, as `ScheduledTask` has it; their gates are lifted until the device is back. A close that
+    /// drains ends its instance's pause.
+    ///
+    /// # IRQL
+    /// `PASSIVE_LEVEL`, by its token.
+    pub fn d0_exit(&self, passive: &mut Passive) {
         self.set_power(false);
+        self.tell_tasks(TaskEvent::D0Exit, passive);
     }
 
-    /// The device is in D0 again: instances go on where they paused.
+    /// The device is in D0 again, coming from the state `from`, a `WDF_POWER_DEVICE_STATE`: instances go on where they
+    /// paused, and the moment of some tasks has come.
     ///
     /// # IRQL
-    /// `PASSIVE_LEVEL`.
-    pub fn d0_entry(&self) {
+    /// `PASSIVE_LEVEL`, by its token.
+    pub fn d0_entry(&self, from: i32, passive: &mut Passive) {
         self.set_power(true);
+        self.tell_tasks(TaskEvent::D0Entry(PowerState(from)), passive);
+    }
+
+    fn tell_tasks(&self, event: TaskEvent, passive: &mut Passive) {
+        self.inner.surroundings.happen(event, &self.inner.tasks, passive);
     }
 
     fn set_power(&self, powered: bool) {
@@ -72,9 +102,12 @@ impl<P: Platform> Exerciser<P> {
         for slot in &self.inner.slots {
             slot.gate.remove();
         }
+        for task in &self.inner.tasks {
+            task.gate.remove();
+        }
         self.close_all(passive);
         self.inner.life.wait_until_empty(passive);
-        // A configure that was inside may have left an instance.
+        // A configure that was inside may have left an instance, or a task.
         self.close_all(passive);
     }
 
@@ -83,6 +116,12 @@ impl<P: Platform> Exerciser<P> {
             if let Ok(instance) = slot.begin_closing() {
                 // The error is a call from the queue's own callback, which the system's removal is not.
                 let _refused = slot.close(instance, Close::Cancel, passive);
+            }
+        }
+        for slot in &self.inner.tasks {
+            if let Ok(task) = slot.task() {
+                // Likewise; and whoever asked for what is dropped is gone.
+                let _dropped = slot.close(task, passive);
             }
         }
     }

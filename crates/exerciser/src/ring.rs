@@ -2,12 +2,30 @@
 
 use alloc::vec::Vec;
 
-use queued_work_item_ioctl::LogEntry;
+use queued_work_item_ioctl::{LogEntry, TaskLogEntry};
+
+/// What a log consists of.
+pub(crate) trait Entry: Copy + Default {
+    /// Gives it its number.
+    fn number(&mut self, sequence: u64);
+}
+
+impl Entry for LogEntry {
+    fn number(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+}
+
+impl Entry for TaskLogEntry {
+    fn number(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+}
 
 /// Entries by sequence number. Its memory is taken when it is made; writing never allocates.
-pub(crate) struct Ring {
+pub(crate) struct Ring<E = LogEntry> {
     /// As long as its capacity is; the entry of sequence `n` is at `n % capacity`.
-    entries: Vec<LogEntry>,
+    entries: Vec<E>,
     /// The sequence number of the next entry.
     next: u64,
 }
@@ -20,13 +38,13 @@ pub(crate) struct Cursor {
     pub(crate) count: usize,
 }
 
-impl Ring {
+impl<E: Entry> Ring<E> {
     /// A ring of `capacity` entries, at least one. `None`: no memory.
     pub(crate) fn new(capacity: usize) -> Option<Self> {
         let capacity = capacity.max(1);
         let mut entries = Vec::new();
         entries.try_reserve_exact(capacity).ok()?;
-        entries.resize(capacity, LogEntry::default());
+        entries.resize(capacity, E::default());
         Some(Self { entries, next: 0 })
     }
 
@@ -41,8 +59,8 @@ impl Ring {
     }
 
     /// Writes the next entry, and numbers it.
-    pub(crate) fn push(&mut self, mut entry: LogEntry) {
-        entry.sequence = self.next;
+    pub(crate) fn push(&mut self, mut entry: E) {
+        entry.number(self.next);
         let index = self.index(self.next);
         if let Some(place) = self.entries.get_mut(index) {
             *place = entry;
@@ -51,7 +69,7 @@ impl Ring {
     }
 
     /// Copies entries from sequence number `from` on into `out`, as many as fit.
-    pub(crate) fn read(&self, from: u64, out: &mut [LogEntry]) -> Cursor {
+    pub(crate) fn read(&self, from: u64, out: &mut [E]) -> Cursor {
         let oldest = self.next.saturating_sub(self.capacity());
         // A number that is not reached yet reads nothing, and is told where the log ends.
         let from = from.min(self.next);

@@ -10,7 +10,7 @@ use queued_work_item_ioctl::{
     STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
     VersionReply, limits,
 };
-use zerocopy::IntoBytes;
+use zerocopy::{Immutable, IntoBytes};
 
 use crate::budget::{Budget, Solo};
 use crate::decode::{self, Item};
@@ -18,6 +18,7 @@ use crate::exerciser::Done;
 use crate::job::{Load, Work};
 use crate::life::{Life, Permit, Stay};
 use crate::record::{Record, Waiter};
+use crate::ring::{Cursor, Entry};
 use crate::stress::Plan;
 use crate::tally::Tally;
 use crate::{Exerciser, Job, Platform, Request, Worker, benchmark, pending};
@@ -192,6 +193,19 @@ impl<P: Platform> Exerciser<P> {
         Ok(())
     }
 
+    /// Work that blocks, for a request that waits on no instance.
+    pub(crate) fn blocking(&self, work: Work<P::Ticket>, request: &P::Request) -> Result<Done<P>, u32> {
+        let (permit, worker) = self.reserve()?;
+        let waiter = waiter(&self.inner.record, request)?;
+        let job = Job {
+            waiter,
+            work,
+            exerciser: self.clone(),
+            permit,
+        };
+        Ok(Done::By(worker, job))
+    }
+
     fn reserve(&self) -> Result<(Permit, P::Worker), u32> {
         let permit = Life::enter(&self.inner.life, Stay::Blocking)?;
         let worker = self
@@ -203,44 +217,50 @@ impl<P: Platform> Exerciser<P> {
     }
 
     pub(crate) fn read_log(&self, slot: usize, from: u64, request: &mut P::Request) -> Result<usize, u32> {
-        let mut reply = LogReply {
-            next: 0,
-            lost: 0,
-            count: 0,
-            reserved: 0,
-        };
-        let Some(record) = self.at(slot)?.record() else {
-            return put(request, &reply);
-        };
-        let output = request.output();
-        let (head, tail) = output
-            .split_at_mut_checked(size_of::<LogReply>())
-            .ok_or(STATUS_INVALID_PARAMETER)?;
-        let mut places = tail.chunks_exact_mut(size_of::<LogEntry>());
-        let mut entries = [LogEntry::default(); LOG_CHUNK];
-        let mut cursor = from;
-        loop {
-            let wanted = entries.get_mut(..places.len().min(LOG_CHUNK)).unwrap_or_default();
-            let read = record.read_log(cursor, wanted);
-            if reply.count == 0 {
-                reply.lost = read.lost;
-            } else if read.lost > 0 {
-                // Overwritten while the lock was not held. The reader's next call starts here, and is told.
-                break;
-            }
-            cursor = read.next;
-            for (entry, place) in wanted.iter().take(read.count).zip(&mut places) {
-                place.copy_from_slice(entry.as_bytes());
-                reply.count += 1;
-            }
-            if read.count < LOG_CHUNK {
-                break;
-            }
+        match self.at(slot)?.record() {
+            Some(record) => read_entries(from, request, |from, entries: &mut [LogEntry]| {
+                record.read_log(from, entries)
+            }),
+            None => put(request, &LogReply::default()),
         }
-        reply.next = cursor;
-        head.copy_from_slice(reply.as_bytes());
-        Ok(size_of::<LogReply>() + reply.count as usize * size_of::<LogEntry>())
     }
+}
+
+/// Reads a log by `read`, as many entries as the output has room for.
+pub(crate) fn read_entries<R: Request, E: Entry + IntoBytes + Immutable>(
+    from: u64,
+    request: &mut R,
+    read: impl Fn(u64, &mut [E]) -> Cursor,
+) -> Result<usize, u32> {
+    let mut reply = LogReply::default();
+    let output = request.output();
+    let (head, tail) = output
+        .split_at_mut_checked(size_of::<LogReply>())
+        .ok_or(STATUS_INVALID_PARAMETER)?;
+    let mut places = tail.chunks_exact_mut(size_of::<E>());
+    let mut entries = [E::default(); LOG_CHUNK];
+    let mut cursor = from;
+    loop {
+        let wanted = entries.get_mut(..places.len().min(LOG_CHUNK)).unwrap_or_default();
+        let read = read(cursor, wanted);
+        if reply.count == 0 {
+            reply.lost = read.lost;
+        } else if read.lost > 0 {
+            // Overwritten while the lock was not held. The reader's next call starts here, and is told.
+            break;
+        }
+        cursor = read.next;
+        for (entry, place) in wanted.iter().take(read.count).zip(&mut places) {
+            place.copy_from_slice(entry.as_bytes());
+            reply.count += 1;
+        }
+        if read.count < LOG_CHUNK {
+            break;
+        }
+    }
+    reply.next = cursor;
+    head.copy_from_slice(reply.as_bytes());
+    Ok(size_of::<LogReply>() + reply.count as usize * size_of::<E>())
 }
 
 pub(crate) fn version() -> VersionReply {
@@ -272,7 +292,11 @@ pub(crate) fn version() -> VersionReply {
         stress_payload: limits::STRESS_PAYLOAD,
         benchmark_samples: limits::BENCHMARK_SAMPLES,
         blocking_requests: limits::BLOCKING_REQUESTS,
-        reserved_2: 0,
+        tasks: limits::TASKS,
+        task_names: limits::TASK_NAMES,
+        task_delay_ms: limits::TASK_DELAY_MS,
+        task_results: limits::TASK_RESULTS,
+        task_log_entries: limits::TASK_LOG_ENTRIES,
     }
 }
 
@@ -282,7 +306,7 @@ fn waiter<R: Request>(record: &Shared<Record<R::Ticket>>, request: &R) -> Result
 }
 
 /// Writes a reply; decoding has seen that it fits.
-pub(crate) fn put<R: Request, V: IntoBytes + zerocopy::Immutable>(
+pub(crate) fn put<R: Request, V: IntoBytes + Immutable>(
     request: &mut R,
     value: &V,
 ) -> Result<usize, u32> {

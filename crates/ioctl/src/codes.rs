@@ -84,8 +84,52 @@ pub const BENCHMARK: u32 = ctl_code(13, FILE_WRITE_ACCESS);
 /// How far the [`STRESS`] that runs has come, or how the last one ended; all zero when there was none.
 pub const STRESS_PROGRESS: u32 = ctl_code(14, FILE_READ_ACCESS);
 
+/// Creates the task. `STATUS_DEVICE_ALREADY_ATTACHED`: it is there, or another request creates it; [`TASK_CLOSE`] it first.
+/// `STATUS_INSUFFICIENT_RESOURCES`: no memory, or too many blocking requests; nothing was created. Another status: what the
+/// registry refused with, where the task's value is to be read.
+pub const TASK_CONFIGURE: u32 = ctl_code(15, FILE_WRITE_ACCESS);
+
+/// Closes the task, and tells what was accepted and does not run. A run that goes on is waited for.
+/// `STATUS_DEVICE_NOT_READY`: not configured. `STATUS_INSUFFICIENT_RESOURCES`: too many blocking requests.
+pub const TASK_CLOSE: u32 = ctl_code(16, FILE_WRITE_ACCESS);
+
+/// Runs the task, or asks for it to be run. `STATUS_DEVICE_NOT_READY`: not configured. `STATUS_CANCELLED`: the task is
+/// cancelled. `STATUS_INVALID_DEVICE_STATE`: it has succeeded. `STATUS_DELETE_PENDING`: it is closing.
+/// `STATUS_INSUFFICIENT_RESOURCES`: too many blocking requests.
+pub const TASK_EXECUTE: u32 = ctl_code(17, FILE_WRITE_ACCESS);
+
+/// Tells the task of a moment in its device's life, as the driver tells it of those that take place.
+/// `STATUS_UNSUCCESSFUL`: the run of an immediate moment failed. `STATUS_DEVICE_NOT_READY`, `STATUS_DELETE_PENDING` and
+/// `STATUS_INSUFFICIENT_RESOURCES`: as for [`TASK_EXECUTE`].
+pub const TASK_EVENT: u32 = ctl_code(18, FILE_WRITE_ACCESS);
+
+/// Lets nothing run until [`TASK_RESTART`], and tells what was accepted and does not run. A run that goes on is waited for.
+/// `STATUS_DEVICE_NOT_READY`: not configured. `STATUS_INSUFFICIENT_RESOURCES`: too many blocking requests.
+pub const TASK_CANCEL: u32 = ctl_code(19, FILE_WRITE_ACCESS);
+
+/// Ends a cancel. `STATUS_DEVICE_NOT_READY`: not configured.
+pub const TASK_RESTART: u32 = ctl_code(20, FILE_WRITE_ACCESS);
+
+/// Sets how often the task has succeeded, in the registry too if it is persistent. A run that goes on is waited for.
+/// `STATUS_DEVICE_NOT_READY`: not configured. `STATUS_INSUFFICIENT_RESOURCES`: too many blocking requests. Another status:
+/// what the registry refused with.
+pub const TASK_SET_TIMES_RUN: u32 = ctl_code(21, FILE_WRITE_ACCESS);
+
+/// Closes the task's gate: its callback stops until [`TASK_RELEASE`], or while the device is not in D0. It opens by itself
+/// as that of an instance does, see [`GATE`].
+pub const TASK_GATE: u32 = ctl_code(22, FILE_WRITE_ACCESS);
+
+/// Opens the task's gate, whoever closed it.
+pub const TASK_RELEASE: u32 = ctl_code(23, FILE_WRITE_ACCESS);
+
+/// The task's state and counters. They are kept when it is closed, and begin anew with the next [`TASK_CONFIGURE`].
+pub const TASK_STATISTICS: u32 = ctl_code(24, FILE_READ_ACCESS);
+
+/// Reads the task's log from a sequence number on, as many entries as the output holds. Reading changes nothing.
+pub const TASK_READ_LOG: u32 = ctl_code(25, FILE_READ_ACCESS);
+
 /// Every code of the contract, with its name.
-pub const ALL: [(u32, &str); 15] = [
+pub const ALL: [(u32, &str); 26] = [
     (VERSION, "VERSION"),
     (CONFIGURE, "CONFIGURE"),
     (ENQUEUE, "ENQUEUE"),
@@ -101,6 +145,17 @@ pub const ALL: [(u32, &str); 15] = [
     (STRESS, "STRESS"),
     (BENCHMARK, "BENCHMARK"),
     (STRESS_PROGRESS, "STRESS_PROGRESS"),
+    (TASK_CONFIGURE, "TASK_CONFIGURE"),
+    (TASK_CLOSE, "TASK_CLOSE"),
+    (TASK_EXECUTE, "TASK_EXECUTE"),
+    (TASK_EVENT, "TASK_EVENT"),
+    (TASK_CANCEL, "TASK_CANCEL"),
+    (TASK_RESTART, "TASK_RESTART"),
+    (TASK_SET_TIMES_RUN, "TASK_SET_TIMES_RUN"),
+    (TASK_GATE, "TASK_GATE"),
+    (TASK_RELEASE, "TASK_RELEASE"),
+    (TASK_STATISTICS, "TASK_STATISTICS"),
+    (TASK_READ_LOG, "TASK_READ_LOG"),
 ];
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! Both sides compile this crate, so it holds nothing but the contract: fixed-width little-endian structures without
 //! implicit padding, their layout asserted at compile time, read and written without `unsafe`.
 //!
-//! Every input begins with a [`Header`], which names the contract's version and the instance that it speaks to.
+//! Every input begins with a [`Header`], which names the contract's version and the instance that it speaks to; the
+//! codes of tasks have instances of their own.
 //! Every code is `METHOD_BUFFERED`; its access bits say what a handle must have been opened for.
 //!
 //! | code | access | input | output | completes |
@@ -23,6 +24,17 @@
 //! | [`STRESS`] | write | [`Stress`] | [`StressReply`] | when all has run, or the request is cancelled |
 //! | [`BENCHMARK`] | write | [`Benchmark`] | [`BenchmarkReply`] | when all is measured, or the request is cancelled |
 //! | [`STRESS_PROGRESS`] | read | [`Header`] | [`StressReply`] | at once |
+//! | [`TASK_CONFIGURE`] | write | [`TaskConfigure`] | none | when the task is there |
+//! | [`TASK_CLOSE`] | write | [`Header`] | [`TaskDroppedReply`] | when no run goes on |
+//! | [`TASK_EXECUTE`] | write | [`TaskExecute`] | [`TaskExecuteReply`] | at once; with `NOW`, when it has run |
+//! | [`TASK_EVENT`] | write | [`TaskEvent`] | none | when the task has done what is to be done |
+//! | [`TASK_CANCEL`] | write | [`Header`] | [`TaskDroppedReply`] | when no run goes on |
+//! | [`TASK_RESTART`] | write | [`Header`] | [`TaskRestartReply`] | at once |
+//! | [`TASK_SET_TIMES_RUN`] | write | [`TaskSetTimesRun`] | none | when no run goes on, and it is written |
+//! | [`TASK_GATE`] | write | [`Header`] | none | at once |
+//! | [`TASK_RELEASE`] | write | [`Header`] | none | at once |
+//! | [`TASK_STATISTICS`] | read | [`Header`] | [`TaskStatisticsReply`] | at once |
+//! | [`TASK_READ_LOG`] | read | [`TaskReadLog`] | [`LogReply`], [`TaskLogEntry`]… | at once |
 //!
 //! # Statuses
 //!
@@ -46,6 +58,7 @@ mod log;
 mod requests;
 mod status;
 mod stress;
+mod task;
 
 pub use benchmark::*;
 pub use codes::*;
@@ -53,9 +66,10 @@ pub use log::*;
 pub use requests::*;
 pub use status::*;
 pub use stress::*;
+pub use task::*;
 
 /// The version of this contract. It changes with any change that an older side could misread.
-pub const CONTRACT_VERSION: u32 = 3;
+pub const CONTRACT_VERSION: u32 = 4;
 
 /// The device interface that the driver registers: `{1C2FB4D7-B611-47B5-B358-FA57B016D9C2}`.
 pub const INTERFACE_GUID: Guid = Guid {
@@ -112,6 +126,19 @@ pub mod limits {
     pub const LOG_ENTRIES: u32 = 65_536;
     /// Samples of each series of a benchmark.
     pub const BENCHMARK_SAMPLES: u32 = 30;
-    /// Requests that may be pended at once on what blocks: flush, close, waits with a time-out, stress and benchmark.
+    /// Requests that may be pended at once on what blocks: flush, close, waits with a time-out, stress and benchmark, and
+    /// what waits for a task.
     pub const BLOCKING_REQUESTS: u32 = 64;
+    /// Tasks, by id from 0.
+    pub const TASKS: u32 = 8;
+    /// Values in the registry that tasks can be remembered by, from 1.
+    pub const TASK_NAMES: u32 = 16;
+    /// Milliseconds of a task's initial delay and of its retries.
+    pub const TASK_DELAY_MS: u32 = 600_000;
+    /// Results of a task's script.
+    pub const TASK_RESULTS: u32 = 16;
+    /// Entries that a task's log keeps; older ones are overwritten and counted as lost.
+    pub const TASK_LOG_ENTRIES: u32 = 1_024;
+    /// The highest power state that a task can be told of: `WdfPowerDevicePrepareForHibernation`.
+    pub const POWER_STATE: u32 = 6;
 }

@@ -15,7 +15,7 @@ pub struct ReadLog {
 }
 
 /// What the output of [`READ_LOG`](crate::READ_LOG) begins with; `count` entries follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct LogReply {
     /// The sequence number to ask for next.

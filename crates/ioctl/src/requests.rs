@@ -10,7 +10,7 @@ use crate::CONTRACT_VERSION;
 pub struct Header {
     /// [`CONTRACT_VERSION`] of the side that sends it.
     pub version: u32,
-    /// The instance it speaks to, from 0.
+    /// The instance it speaks to, from 0; under the codes of tasks, the task.
     pub instance: u32,
 }
 
@@ -70,8 +70,16 @@ pub struct VersionReply {
     pub benchmark_samples: u32,
     /// [`limits::BLOCKING_REQUESTS`](crate::limits::BLOCKING_REQUESTS)
     pub blocking_requests: u32,
-    /// Zero.
-    pub reserved_2: u32,
+    /// [`limits::TASKS`](crate::limits::TASKS)
+    pub tasks: u32,
+    /// [`limits::TASK_NAMES`](crate::limits::TASK_NAMES)
+    pub task_names: u32,
+    /// [`limits::TASK_DELAY_MS`](crate::limits::TASK_DELAY_MS)
+    pub task_delay_ms: u32,
+    /// [`limits::TASK_RESULTS`](crate::limits::TASK_RESULTS)
+    pub task_results: u32,
+    /// [`limits::TASK_LOG_ENTRIES`](crate::limits::TASK_LOG_ENTRIES)
+    pub task_log_entries: u32,
 }
 
 /// The input of [`CONFIGURE`](crate::CONFIGURE).
@@ -307,7 +315,7 @@ pub struct StatisticsReply {
 // The layout is the contract: a change here is a new CONTRACT_VERSION.
 const _: () = {
     assert!(size_of::<Header>() == 8);
-    assert!(size_of::<VersionReply>() == 88);
+    assert!(size_of::<VersionReply>() == 104);
     assert!(size_of::<Configure>() == 32);
     assert!(size_of::<Enqueue>() == 40);
     assert!(size_of::<WaitReply>() == 16);

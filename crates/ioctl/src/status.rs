@@ -24,6 +24,8 @@ statuses! {
     STATUS_SUCCESS = 0x0000_0000;
     /// The wait ended first; the item still runs.
     STATUS_TIMEOUT = 0x0000_0102;
+    /// The run of an immediate moment failed.
+    STATUS_UNSUCCESSFUL = 0xC000_0001;
     /// The code is unknown.
     STATUS_INVALID_DEVICE_REQUEST = 0xC000_0010;
     /// A value is out of its limits.
@@ -46,6 +48,8 @@ statuses! {
     STATUS_NOT_SUPPORTED = 0xC000_00BB;
     /// Dropped before it began, or the request was cancelled.
     STATUS_CANCELLED = 0xC000_0120;
+    /// The task has succeeded, and does not run again.
+    STATUS_INVALID_DEVICE_STATE = 0xC000_0184;
     /// Waiting here would never end.
     STATUS_POSSIBLE_DEADLOCK = 0xC000_0194;
     /// The payload, or the input, has a length that cannot be.
@@ -59,6 +63,6 @@ mod tests {
     #[test]
     fn names_are_found() {
         assert_eq!(status_name(0xC000_0120), Some("STATUS_CANCELLED"));
-        assert_eq!(status_name(0xC000_0001), None);
+        assert_eq!(status_name(0xC000_0002), None);
     }
 }

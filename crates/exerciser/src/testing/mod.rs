@@ -23,6 +23,9 @@ use crate::{Exerciser, Handle};
 /// `STATUS_ACCESS_DENIED`, which the I/O manager answers itself when a handle lacks the access that a code asks for.
 pub const STATUS_ACCESS_DENIED: u32 = 0xC000_0022;
 
+/// `WdfPowerDeviceD3`: where devices come from.
+pub const D3: i32 = 4;
+
 /// What a handle was opened for, in the bits that a control code has at 14.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rights(pub u32);
@@ -46,12 +49,13 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device that has been started.
+    /// A device that has been started, in the machine that this thread is in. Whichever thread speaks to it, and whatever
+    /// works for it, is in that machine for as long.
     ///
     /// # Errors
     /// No memory, as the host backend was told to have none.
     pub fn new() -> Result<Self, CreateError> {
-        let world = Arc::new(World::default());
+        let world = Arc::new(World::new());
         let exerciser = Exerciser::new(Memory::new(world.clone()))?;
         Ok(Self {
             exerciser,
@@ -78,12 +82,23 @@ impl Device {
 
     /// Takes the device out of D0.
     pub fn d0_exit(&self) {
-        self.exerciser.d0_exit();
+        let _entered = self.world.machine().enter();
+        self.exerciser.d0_exit(&mut passive());
     }
 
     /// Brings the device back into D0.
     pub fn d0_entry(&self) {
-        self.exerciser.d0_entry();
+        let _entered = self.world.machine().enter();
+        self.exerciser.d0_entry(D3, &mut passive());
+    }
+
+    /// Takes the device's hardware away and gives it back, as when resources are dealt out anew; it is out of D0 meanwhile.
+    pub fn rebalance(&self) {
+        let _entered = self.world.machine().enter();
+        self.d0_exit();
+        self.exerciser.release_hardware(&mut passive());
+        self.exerciser.prepare_hardware(&mut passive());
+        self.d0_entry();
     }
 
     /// Asks whether the device can be removed in order. The PnP manager vetoes while handles are open; this driver has
@@ -94,6 +109,7 @@ impl Device {
 
     /// Removes the device, as surprise removal does: handles stay open, and are refused from now on.
     pub fn remove(&self) {
+        let _entered = self.world.machine().enter();
         self.exerciser.remove(&mut passive());
     }
 
@@ -133,6 +149,7 @@ impl Client<'_> {
     ///
     /// Access is checked as the I/O manager does it, by the code's own bits.
     pub fn send(&self, code: u32, input: &[u8], output_length: usize) -> Pended {
+        let _entered = self.device.world.machine().enter();
         let irp = Irp::new(self.handle, code);
         let needed = (code >> 14) & 3;
         if self.rights.0 & needed == needed {

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::vec::Vec;
 
 use queued_work_item::Passive;
-use queued_work_item::kernel::host::raise_irql;
+use queued_work_item::kernel::host::{Machine, raise_irql};
 use queued_work_item::kernel::{Irql, Parent};
 
 use super::irp::{MemoryRequest, MemoryTicket};
@@ -14,13 +14,27 @@ use super::passive;
 use crate::{Dpcs, Drain, Job, Platform, WorkItem, Worker};
 
 /// The system's side, shared with what outlives a device.
-#[derive(Default)]
 pub(crate) struct World {
+    /// Where all that a device does takes place.
+    machine: Machine,
     no_workers: AtomicBool,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl World {
+    /// In the machine that this thread is in.
+    pub(super) fn new() -> Self {
+        Self {
+            machine: Machine::current(),
+            no_workers: AtomicBool::new(false),
+            workers: Mutex::default(),
+        }
+    }
+
+    pub(super) const fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
     pub(super) fn deny_workers(&self, deny: bool) {
         self.no_workers.store(deny, Ordering::Relaxed);
     }
@@ -88,7 +102,11 @@ pub struct Thread {
 
 impl Worker<Memory> for Thread {
     fn run(self, job: Job<Memory>) {
-        let worker = thread::spawn(move || drop(job.run(&mut passive())));
+        let machine = self.world.machine().clone();
+        let worker = thread::spawn(move || {
+            let _entered = machine.enter();
+            drop(job.run(&mut passive()));
+        });
         self.world
             .workers
             .lock()

@@ -53,6 +53,43 @@ fn proper(code: u32) -> (Vec<u8>, usize) {
             ReadLog { header, from: 0 }.as_bytes().to_vec(),
             size_of::<LogReply>(),
         ),
+        TASK_CONFIGURE => (
+            TaskConfigure::new(0, TaskConfigure::ON_DEMAND, TaskConfigure::DEFERRED)
+                .as_bytes()
+                .to_vec(),
+            0,
+        ),
+        TASK_EXECUTE => {
+            let execute = TaskExecute {
+                header,
+                how: TaskExecute::DEFERRED,
+                flags: TaskExecute::AT_DISPATCH,
+            };
+            (execute.as_bytes().to_vec(), size_of::<TaskExecuteReply>())
+        }
+        TASK_EVENT => {
+            let event = TaskEvent {
+                header,
+                event: TaskEvent::D0_ENTRY,
+                from: 1,
+            };
+            (event.as_bytes().to_vec(), 0)
+        }
+        TASK_SET_TIMES_RUN => {
+            let times = TaskSetTimesRun {
+                header,
+                times: 0,
+                reserved: 0,
+            };
+            (times.as_bytes().to_vec(), 0)
+        }
+        TASK_CANCEL | TASK_CLOSE => (header.as_bytes().to_vec(), size_of::<TaskDroppedReply>()),
+        TASK_RESTART => (header.as_bytes().to_vec(), size_of::<TaskRestartReply>()),
+        TASK_STATISTICS => (header.as_bytes().to_vec(), size_of::<TaskStatisticsReply>()),
+        TASK_READ_LOG => (
+            TaskReadLog { header, from: 0 }.as_bytes().to_vec(),
+            size_of::<LogReply>(),
+        ),
         _ => (header.as_bytes().to_vec(), 0),
     }
 }
@@ -74,6 +111,17 @@ const IN_ORDER: [u32; ALL.len()] = [
     STATISTICS,
     READ_LOG,
     CLOSE,
+    TASK_CONFIGURE,
+    TASK_GATE,
+    TASK_RELEASE,
+    TASK_EXECUTE,
+    TASK_EVENT,
+    TASK_CANCEL,
+    TASK_RESTART,
+    TASK_SET_TIMES_RUN,
+    TASK_STATISTICS,
+    TASK_READ_LOG,
+    TASK_CLOSE,
 ];
 
 #[test]
@@ -300,7 +348,8 @@ fn w24_random_requests() {
             }
         }
         // A mutation may ask for a second of work; that is allowed, and too long here.
-        if let Some(spend) = input.get_mut(20..24) {
+        let spend = if code == TASK_CONFIGURE { 32 } else { 20 };
+        if let Some(spend) = input.get_mut(spend..spend + 4) {
             spend[1..].fill(0);
         }
         let code = if random.below(50) == 0 {
@@ -329,7 +378,11 @@ fn w24_random_requests() {
             client = both(&device);
         }
     }
-    client.release();
+    for number in 0..limits::INSTANCES.max(limits::TASKS) {
+        for code in [RELEASE, TASK_RELEASE] {
+            client.call(code, Header::new(number).as_bytes(), 0);
+        }
+    }
     for pended in &waiting {
         pended.wait();
     }

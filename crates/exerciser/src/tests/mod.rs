@@ -7,6 +7,7 @@ mod instances;
 mod life_cycle;
 mod protocol;
 mod stress;
+mod tasks;
 mod verbs;
 mod waiting;
 

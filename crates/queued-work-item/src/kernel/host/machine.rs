@@ -174,6 +174,12 @@ impl Machine {
         Self::default()
     }
 
+    /// The machine that this thread is in: for threads that it makes, which are in none of their own.
+    #[must_use]
+    pub fn current() -> Self {
+        Self(current())
+    }
+
     /// Puts this thread into the machine until the guard is dropped.
     pub fn enter(&self) -> Entered {
         Entered::new(Arc::clone(&self.0))
