@@ -93,7 +93,7 @@ macro_rules! structures {
 
 structures! {
     Header { version, instance }
-    VersionReply { contract, major, minor, patch, reserved, instances, buffer_count, buffer_size, instance_bytes, log_entries, spend_us, total_bytes, context_size, timeout_ms, again, batch_items, stress_producers, stress_items, stress_payload, benchmark_samples, blocking_requests, reserved_2 }
+    VersionReply { contract, major, minor, patch, reserved, instances, buffer_count, buffer_size, instance_bytes, log_entries, spend_us, total_bytes, context_size, timeout_ms, again, batch_items, stress_producers, stress_items, stress_payload, benchmark_samples, blocking_requests, tasks, task_names, task_delay_ms, task_results, task_log_entries }
     Configure { header, buffer_count, buffer_size, max_buffers, context_size, flags, pool }
     Enqueue { header, tag, status, spend_us, flags, again, timeout_ms, reserved }
     WaitReply { tag, status, outcome }
@@ -112,6 +112,16 @@ structures! {
     Benchmark { header, samples, reserved }
     BenchmarkReply { frequency, refused, samples, count, series }
     BenchmarkSeries { what, subject, producers, items, minimum_ps, median_ps, samples_ps }
+    TaskConfigure { header, when, mode, name, initial_delay_ms, retry_on_success_ms, retry_on_failure_ms, spend_us, inside, result_count, results, reserved }
+    TaskExecute { header, how, flags }
+    TaskExecuteReply { outcome, reserved }
+    TaskEvent { header, event, from }
+    TaskDroppedReply { runs, task }
+    TaskRestartReply { restarted, reserved }
+    TaskSetTimesRun { header, times, reserved }
+    TaskStatisticsReply { state, times_run, runs, retries, dropped, store_failures, overlaps, above_passive, causes, gated, reserved }
+    TaskReadLog { header, from }
+    TaskLogEntry { sequence, began_ns, ended_ns, thread, cause, from, result, irql, inside_status, reserved }
 }
 
 macro_rules! values {
@@ -147,6 +157,12 @@ values! {
     limits::LOG_ENTRIES => "LOG_ENTRIES",
     limits::BENCHMARK_SAMPLES => "BENCHMARK_SAMPLES",
     limits::BLOCKING_REQUESTS => "BLOCKING_REQUESTS",
+    limits::TASKS => "TASKS",
+    limits::TASK_NAMES => "TASK_NAMES",
+    limits::TASK_DELAY_MS => "TASK_DELAY_MS",
+    limits::TASK_RESULTS => "TASK_RESULTS",
+    limits::TASK_LOG_ENTRIES => "TASK_LOG_ENTRIES",
+    limits::POWER_STATE => "POWER_STATE",
 }
 
 values! {
@@ -171,6 +187,44 @@ values! {
     BenchmarkSeries::EXCHANGE => "BenchmarkSeries::EXCHANGE",
     BenchmarkSeries::QUEUE => "BenchmarkSeries::QUEUE",
     BenchmarkSeries::BARE => "BenchmarkSeries::BARE",
+    TaskConfigure::ON_DEMAND => "TaskConfigure::ON_DEMAND",
+    TaskConfigure::PREPARE_HARDWARE => "TaskConfigure::PREPARE_HARDWARE",
+    TaskConfigure::D0_ENTRY => "TaskConfigure::D0_ENTRY",
+    TaskConfigure::IMMEDIATE => "TaskConfigure::IMMEDIATE",
+    TaskConfigure::DEFERRED => "TaskConfigure::DEFERRED",
+    TaskConfigure::SUCCESS => "TaskConfigure::SUCCESS",
+    TaskConfigure::SUCCESS_BUT_TRY_AGAIN => "TaskConfigure::SUCCESS_BUT_TRY_AGAIN",
+    TaskConfigure::FAIL => "TaskConfigure::FAIL",
+    TaskConfigure::FAIL_BUT_TRY_AGAIN => "TaskConfigure::FAIL_BUT_TRY_AGAIN",
+    TaskConfigure::NOTHING => "TaskConfigure::NOTHING",
+    TaskConfigure::CANCEL => "TaskConfigure::CANCEL",
+    TaskConfigure::CLOSE => "TaskConfigure::CLOSE",
+    TaskConfigure::EXECUTE_NOW => "TaskConfigure::EXECUTE_NOW",
+    TaskConfigure::EXECUTE_NOW_DEFERRED_EX => "TaskConfigure::EXECUTE_NOW_DEFERRED_EX",
+    TaskExecute::NOW => "TaskExecute::NOW",
+    TaskExecute::DEFERRED => "TaskExecute::DEFERRED",
+    TaskExecute::DEFERRED_EX => "TaskExecute::DEFERRED_EX",
+    TaskExecute::AT_DISPATCH => "TaskExecute::AT_DISPATCH",
+    TaskExecuteReply::NEW => "TaskExecuteReply::NEW",
+    TaskExecuteReply::BROUGHT_FORWARD => "TaskExecuteReply::BROUGHT_FORWARD",
+    TaskExecuteReply::JOINED => "TaskExecuteReply::JOINED",
+    TaskEvent::PREPARE_HARDWARE => "TaskEvent::PREPARE_HARDWARE",
+    TaskEvent::RELEASE_HARDWARE => "TaskEvent::RELEASE_HARDWARE",
+    TaskEvent::D0_ENTRY => "TaskEvent::D0_ENTRY",
+    TaskEvent::D0_EXIT => "TaskEvent::D0_EXIT",
+    TaskStatisticsReply::NOT_CONFIGURED => "TaskStatisticsReply::NOT_CONFIGURED",
+    TaskStatisticsReply::IDLE => "TaskStatisticsReply::IDLE",
+    TaskStatisticsReply::WAITING => "TaskStatisticsReply::WAITING",
+    TaskStatisticsReply::DUE => "TaskStatisticsReply::DUE",
+    TaskStatisticsReply::RUNNING => "TaskStatisticsReply::RUNNING",
+    TaskStatisticsReply::DONE => "TaskStatisticsReply::DONE",
+    TaskStatisticsReply::CANCELLED => "TaskStatisticsReply::CANCELLED",
+    TaskStatisticsReply::CLOSED => "TaskStatisticsReply::CLOSED",
+    TaskLogEntry::NOW => "TaskLogEntry::NOW",
+    TaskLogEntry::NOW_DEFERRED => "TaskLogEntry::NOW_DEFERRED",
+    TaskLogEntry::PREPARE_HARDWARE => "TaskLogEntry::PREPARE_HARDWARE",
+    TaskLogEntry::D0_ENTRY => "TaskLogEntry::D0_ENTRY",
+    TaskLogEntry::RETRY => "TaskLogEntry::RETRY",
 }
 
 #[test]
