@@ -4,7 +4,9 @@ use queued_work_item_exerciser::testing::{Answered, STATUS_ACCESS_DENIED};
 use queued_work_item_ioctl::{
     BENCHMARK, BatchReply, BenchmarkReply, CANCEL, CLOSE, CancelReply, CloseReply, ENQUEUE_AND_WAIT,
     ENQUEUE_BATCH, LogEntry, LogReply, READ_LOG, STATISTICS, STATUS_SUCCESS, STRESS, STRESS_PROGRESS,
-    StatisticsReply, StressReply, VERSION, VersionReply, WaitReply, status_name,
+    StatisticsReply, StressReply, TASK_CANCEL, TASK_CLOSE, TASK_EXECUTE, TASK_READ_LOG, TASK_RESTART,
+    TASK_STATISTICS, TaskDroppedReply, TaskExecuteReply, TaskLogEntry, TaskRestartReply, TaskStatisticsReply,
+    VERSION, VersionReply, WaitReply, status_name,
 };
 use zerocopy::FromBytes;
 
@@ -55,11 +57,20 @@ fn reply_length(code: u32, output: &[u8]) -> usize {
         CANCEL => size_of::<CancelReply>(),
         STRESS | STRESS_PROGRESS => size_of::<StressReply>(),
         BENCHMARK => size_of::<BenchmarkReply>(),
-        READ_LOG => {
+        READ_LOG | TASK_READ_LOG => {
             let (head, _) = LogReply::read_from_prefix(output).expect("a log has a head");
             assert_eq!(head.reserved, 0);
-            size_of::<LogReply>() + head.count as usize * size_of::<LogEntry>()
+            let entry = if code == READ_LOG {
+                size_of::<LogEntry>()
+            } else {
+                size_of::<TaskLogEntry>()
+            };
+            size_of::<LogReply>() + head.count as usize * entry
         }
+        TASK_CLOSE | TASK_CANCEL => size_of::<TaskDroppedReply>(),
+        TASK_EXECUTE => size_of::<TaskExecuteReply>(),
+        TASK_RESTART => size_of::<TaskRestartReply>(),
+        TASK_STATISTICS => size_of::<TaskStatisticsReply>(),
         ENQUEUE_BATCH => {
             let (head, statuses) = BatchReply::read_from_prefix(output).expect("a batch's reply has a head");
             let accepted = statuses.chunks_exact(4).filter(|status| *status == [0; 4]);
@@ -105,7 +116,7 @@ mod tests {
     #[test]
     fn what_it_does_not_say_is_not() {
         // A status of nobody's, output where there is none, too little, too much for the room, with an error.
-        assert!(!is_allowed(ENQUEUE, 0, &[], 0xC000_0001, &[]));
+        assert!(!is_allowed(ENQUEUE, 0, &[], 0xC000_0002, &[]));
         assert!(!is_allowed(ENQUEUE, 8, &[], STATUS_SUCCESS, &[0; 8]));
         assert!(!is_allowed(CANCEL, 8, &[], STATUS_SUCCESS, &[0; 4]));
         assert!(!is_allowed(CANCEL, 4, &[], STATUS_SUCCESS, &[0; 8]));

@@ -9,7 +9,8 @@ use queued_work_item::kernel::host::Machine;
 use queued_work_item_exerciser::testing::{Client, Device, Rights};
 use queued_work_item_ioctl::{
     CLOSE, CONFIGURE, Close, CloseReply, Configure, ENQUEUE_AND_WAIT, Enqueue, Header, STATUS_DELETE_PENDING,
-    STATUS_DEVICE_NOT_READY, STATUS_SUCCESS, STATUS_TIMEOUT, VERSION, WaitReply, limits,
+    STATUS_DEVICE_NOT_READY, STATUS_SUCCESS, STATUS_TIMEOUT, TASK_CLOSE, TASK_CONFIGURE, TaskConfigure,
+    TaskDroppedReply, VERSION, WaitReply, limits,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -171,6 +172,29 @@ fn is_usable(client: &Client<'_>) {
     for instance in 0..limits::INSTANCES {
         until("closes", || close(instance), STATUS_DEVICE_NOT_READY);
     }
+    // One that is still being made is not there to be closed, and is there later.
+    for task in 0..limits::TASKS {
+        let close = || {
+            client
+                .call(
+                    TASK_CLOSE,
+                    Header::new(task).as_bytes(),
+                    size_of::<TaskDroppedReply>(),
+                )
+                .status
+        };
+        let make = || {
+            let closed = close();
+            assert!(
+                [STATUS_SUCCESS, STATUS_DEVICE_NOT_READY].contains(&closed),
+                "{closed:#x}"
+            );
+            let task = TaskConfigure::new(task, TaskConfigure::ON_DEMAND, TaskConfigure::DEFERRED);
+            client.call(TASK_CONFIGURE, task.as_bytes(), 0).status
+        };
+        until("is made", make, STATUS_SUCCESS);
+        assert_eq!(close(), STATUS_SUCCESS);
+    }
     let configure = Configure::new(0, 4, 16);
     until(
         "is made",
@@ -198,7 +222,7 @@ fn until(what: &str, ask: impl Fn() -> u32, wanted: u32) {
         }
         assert!(
             begun.elapsed() < PATIENCE,
-            "an instance never {what} again: {status:#x}"
+            "an instance or a task never {what} again: {status:#x}"
         );
         thread::yield_now();
     }

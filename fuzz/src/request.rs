@@ -6,7 +6,7 @@
 use queued_work_item_ioctl as ioctl;
 use queued_work_item_ioctl::{
     BENCHMARK, CLOSE, CONFIGURE, CONTRACT_VERSION, ENQUEUE, ENQUEUE_AND_WAIT, ENQUEUE_BATCH, READ_LOG,
-    STRESS, VERSION, limits,
+    STRESS, TASK_CONFIGURE, TASK_EVENT, TASK_EXECUTE, TASK_READ_LOG, TASK_SET_TIMES_RUN, VERSION, limits,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -20,6 +20,7 @@ const ITEMS: u32 = 40;
 const BUFFERS: u32 = 64;
 const SIZE: u32 = 256;
 const BATCH: u32 = 16;
+const DELAY_MS: u32 = 20;
 
 /// Changes the structure that `input` begins with, if it is long enough for one.
 fn change<T>(input: &mut [u8], with: impl FnOnce(&mut T))
@@ -45,12 +46,17 @@ pub(crate) fn mend(code: u32, input: &mut Vec<u8>) {
         STRESS => exactly::<ioctl::Stress>(),
         BENCHMARK => exactly::<ioctl::Benchmark>(),
         ENQUEUE_BATCH => (size_of::<ioctl::Batch>(), usize::MAX),
+        TASK_CONFIGURE => exactly::<ioctl::TaskConfigure>(),
+        TASK_EXECUTE => exactly::<ioctl::TaskExecute>(),
+        TASK_EVENT => exactly::<ioctl::TaskEvent>(),
+        TASK_SET_TIMES_RUN => exactly::<ioctl::TaskSetTimesRun>(),
+        TASK_READ_LOG => exactly::<ioctl::TaskReadLog>(),
         _ => exactly::<ioctl::Header>(),
     };
     input.resize(input.len().clamp(least, most), 0);
     change(input, |header: &mut ioctl::Header| {
         header.version = CONTRACT_VERSION;
-        header.instance %= limits::INSTANCES;
+        header.instance %= limits::INSTANCES.min(limits::TASKS);
     });
     match code {
         CONFIGURE => change(input, |configure: &mut ioctl::Configure| {
@@ -81,8 +87,42 @@ pub(crate) fn mend(code: u32, input: &mut Vec<u8>) {
             benchmark.reserved = 0;
         }),
         ENQUEUE_BATCH => mend_batch(input),
+        TASK_CONFIGURE => change(input, mend_task),
+        TASK_EXECUTE => change(input, |execute: &mut ioctl::TaskExecute| {
+            execute.how %= ioctl::TaskExecute::DEFERRED_EX + 1;
+            execute.flags &= ioctl::TaskExecute::AT_DISPATCH;
+            if execute.how == ioctl::TaskExecute::NOW {
+                execute.flags = 0;
+            }
+        }),
+        TASK_EVENT => change(input, |event: &mut ioctl::TaskEvent| {
+            event.event %= ioctl::TaskEvent::D0_EXIT + 1;
+            let has_state = event.event == ioctl::TaskEvent::D0_ENTRY;
+            event.from = if has_state {
+                event.from % (limits::POWER_STATE + 1)
+            } else {
+                0
+            };
+        }),
+        TASK_SET_TIMES_RUN => change(input, |times: &mut ioctl::TaskSetTimesRun| times.reserved = 0),
         _ => {}
     }
+}
+
+fn mend_task(task: &mut ioctl::TaskConfigure) {
+    task.when %= ioctl::TaskConfigure::D0_ENTRY + 1;
+    task.mode &= ioctl::TaskConfigure::DEFERRED;
+    task.name %= limits::TASK_NAMES + 1;
+    task.initial_delay_ms %= DELAY_MS;
+    task.retry_on_success_ms = task.retry_on_success_ms % DELAY_MS + 1;
+    task.retry_on_failure_ms = task.retry_on_failure_ms % DELAY_MS + 1;
+    task.spend_us %= SPEND_US + 1;
+    task.inside %= ioctl::TaskConfigure::EXECUTE_NOW_DEFERRED_EX + 1;
+    task.result_count = task.result_count % limits::TASK_RESULTS + 1;
+    for (at, result) in (0..).zip(&mut task.results) {
+        *result = if at < task.result_count { *result & 3 } else { 0 };
+    }
+    task.reserved = 0;
 }
 
 fn exactly<T>() -> (usize, usize) {
@@ -157,6 +197,9 @@ pub(crate) fn tame(code: u32, input: &mut [u8]) {
         }),
         BENCHMARK => change(input, |benchmark: &mut ioctl::Benchmark| {
             bound(&mut benchmark.samples, 1, limits::BENCHMARK_SAMPLES);
+        }),
+        TASK_CONFIGURE => change(input, |task: &mut ioctl::TaskConfigure| {
+            bound(&mut task.spend_us, SPEND_US, limits::SPEND_US);
         }),
         _ => {}
     }
