@@ -1,6 +1,7 @@
 //! The contract's verbs, typed: structures in, structures out, every wait bounded.
 
 mod pending;
+mod tasks;
 
 use std::{
     sync::Arc,

@@ -38,6 +38,10 @@ impl NtStatus {
     pub const QUOTA_EXCEEDED: Self = Self(ioctl::STATUS_QUOTA_EXCEEDED);
     /// `STATUS_NOT_SUPPORTED`
     pub const NOT_SUPPORTED: Self = Self(ioctl::STATUS_NOT_SUPPORTED);
+    /// `STATUS_UNSUCCESSFUL`
+    pub const UNSUCCESSFUL: Self = Self(ioctl::STATUS_UNSUCCESSFUL);
+    /// `STATUS_INVALID_DEVICE_STATE`
+    pub const INVALID_DEVICE_STATE: Self = Self(ioctl::STATUS_INVALID_DEVICE_STATE);
     /// `STATUS_REVISION_MISMATCH`
     pub const REVISION_MISMATCH: Self = Self(ioctl::STATUS_REVISION_MISMATCH);
     /// `STATUS_ACCESS_DENIED`: the I/O manager's, for a handle without the access that the code asks for.
@@ -57,7 +61,6 @@ impl NtStatus {
             // What the I/O manager and the PnP manager say of themselves.
             None => match self.0 {
                 0x0000_0103 => Some("STATUS_PENDING"),
-                0xC000_0001 => Some("STATUS_UNSUCCESSFUL"),
                 0xC000_0002 => Some("STATUS_NOT_IMPLEMENTED"),
                 0xC000_0008 => Some("STATUS_INVALID_HANDLE"),
                 0xC000_000E => Some("STATUS_NO_SUCH_DEVICE"),

@@ -4,7 +4,8 @@
 //! every test: nothing was shown. Elsewhere the list is empty, and says so; `--test host` runs the scenarios there.
 //!
 //! `QWI_INF` names the driver's INF, with which devices are added and come back after a surprise removal; without it those
-//! scenarios are ignored. `QWI_LONG` asks for those that take minutes. `QWI_TIMEOUT` bounds each wait, in seconds.
+//! scenarios are ignored. `QWI_LONG` asks for those that take minutes. `QWI_TIMEOUT` bounds each wait, in seconds. `QWI_SEED` chooses what is
+//! random, and a failure tells it.
 
 #[cfg(windows)]
 fn main() -> std::process::ExitCode {
@@ -30,10 +31,14 @@ fn main() -> std::process::ExitCode {
         .ok()
         .and_then(|seconds| seconds.parse().ok())
         .map_or(DEFAULT_TIMEOUT, Duration::from_secs);
-    let options = Options {
-        timeout,
-        ..Options::default()
+    let seed = match Options::seed_from_environment() {
+        Ok(seed) => seed,
+        Err(error) => {
+            eprintln!("{error}");
+            return std::process::ExitCode::FAILURE;
+        }
     };
+    let options = Options { timeout, seed };
     let inf = env::var_os("QWI_INF");
     let removable = inf.is_some();
     let long = env::var_os("QWI_LONG").is_some();
@@ -47,7 +52,9 @@ fn main() -> std::process::ExitCode {
                 match runner::run(&*installed, options, scenario).outcome {
                     Outcome::Passed => Ok(()),
                     Outcome::Skipped(why) => Err(format!("not shown here: {why}").into()),
-                    Outcome::Failed { step, why } => Err(format!("at: {step}\n{why}").into()),
+                    Outcome::Failed { step, why } => {
+                        Err(format!("QWI_SEED={seed:#x}, at: {step}\n{why}").into())
+                    }
                 }
             })
             .with_ignored_flag(ignored)

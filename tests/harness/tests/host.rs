@@ -50,10 +50,15 @@ fn main() {
 }
 
 fn passes(scenario: &Scenario) -> Result<(), Failed> {
-    match runner::run(&Memory::new(), Options::default(), scenario).outcome {
+    let seed = Options::seed_from_environment()?;
+    let options = Options {
+        seed,
+        ..Options::default()
+    };
+    match runner::run(&Memory::new(), options, scenario).outcome {
         Outcome::Passed => Ok(()),
         Outcome::Skipped(why) => Err(format!("nothing is skipped on the host: {why}").into()),
-        Outcome::Failed { step, why } => Err(format!("at: {step}\n{why}").into()),
+        Outcome::Failed { step, why } => Err(format!("QWI_SEED={seed:#x}, at: {step}\n{why}").into()),
     }
 }
 

@@ -5,6 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use queued_work_item_ioctl::limits;
 
+use crate::scenarios::number;
+
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done; every test passed
@@ -305,14 +307,6 @@ fn instance(text: &str) -> Result<u32, String> {
         .ok()
         .filter(|instance| *instance < limits::INSTANCES)
         .ok_or_else(|| format!("there are instances 0 to {}", limits::INSTANCES - 1))
-}
-
-fn number(text: &str) -> Result<u64, String> {
-    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(hex) => u64::from_str_radix(hex, 16),
-        None => text.parse(),
-    }
-    .map_err(|error| error.to_string())
 }
 
 fn status(text: &str) -> Result<u32, String> {

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use std::{
+    env,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -36,6 +37,32 @@ impl Default for Options {
             seed: 0x5157_4931,
         }
     }
+}
+
+impl Options {
+    /// The seed that the variable `QWI_SEED` gives, decimal or hexadecimal after `0x`; the usual one without it.
+    ///
+    /// # Errors
+    /// That it is no number: a run that was to be repeated must not become another one.
+    pub fn seed_from_environment() -> Result<u64, String> {
+        match env::var("QWI_SEED") {
+            Ok(text) => number(&text).map_err(|error| format!("QWI_SEED={text}: {error}")),
+            Err(env::VarError::NotPresent) => Ok(Self::default().seed),
+            Err(error) => Err(format!("QWI_SEED: {error}")),
+        }
+    }
+}
+
+/// A number as people write it, decimal or hexadecimal after `0x`.
+///
+/// # Errors
+/// That it is none.
+pub(crate) fn number(text: &str) -> Result<u64, String> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => text.parse(),
+    }
+    .map_err(|error| error.to_string())
 }
 
 /// Why a scenario did not pass.
@@ -137,6 +164,18 @@ impl<'a> Context<'a> {
             let other = client.at(id);
             unless_absent(other.release())?;
             unless_absent(other.close(CloseMode::Cancel).map(drop))?;
+        }
+        Ok(client)
+    }
+
+    /// A handle, and none of the contract's tasks.
+    pub(super) fn without_any_task(&self) -> Result<Client, Error> {
+        self.step("close the tasks that were left");
+        let client = self.open()?;
+        for id in 0..limits::TASKS {
+            let other = client.at(id);
+            other.task_release()?;
+            unless_absent(other.task_close().map(drop))?;
         }
         Ok(client)
     }

@@ -72,6 +72,7 @@ pub fn run(
 ) -> Result<Summary, Failure> {
     let seed = context.options().seed;
     drop(context.without_any_instance()?);
+    drop(context.without_any_task()?);
     let mut generator = Generator::new(seed);
     let mut flight = Flight {
         context,
@@ -120,6 +121,14 @@ pub fn run(
         check!(
             counters.accepted == counters.executed + counters.cancelled && counters.queued == 0,
             "items of instance {id} are missing: {counters:?}"
+        );
+    }
+    drop(context.without_any_task()?);
+    for id in 0..limits::TASKS {
+        let seen = context.open()?.at(id).task_statistics()?;
+        check!(
+            seen.overlaps == 0 && seen.above_passive == 0 && seen.causes.iter().sum::<u64>() == seen.runs,
+            "runs of task {id} are wrong: {seen:?}"
         );
     }
     progress(&flight.summary);

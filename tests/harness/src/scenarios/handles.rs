@@ -35,6 +35,11 @@ pub(super) fn w24_handle_without_write_access(context: &Context<'_>) -> Result<(
     refused(reader.close(CloseMode::Cancel), due, "CLOSE")?;
     refused(reader.gate(), due, "GATE")?;
     refused(reader.release(), due, "RELEASE")?;
+    refused(reader.task_set_times_run(1), due, "TASK_SET_TIMES_RUN")?;
+    refused(reader.task_close(), due, "TASK_CLOSE")?;
+    refused(reader.task_gate(), due, "TASK_GATE")?;
+    reader.task_statistics()?;
+    reader.task_log()?;
     check_eq!(client.statistics()?.accepted, 0, "items accepted");
     context.settle(&client, &Ledger::new())
 }

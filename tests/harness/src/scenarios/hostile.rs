@@ -3,8 +3,10 @@
 //! After each the driver must be as it was: an item goes through it.
 
 use queued_work_item_ioctl::{
-    self as ioctl, Close, CloseReply, Configure, Enqueue, Header, LogReply, ReadLog, StatisticsReply,
-    VersionReply, WaitReply, limits,
+    self as ioctl, Benchmark, BenchmarkReply, CancelReply, Close, CloseReply, Configure, Enqueue, Header,
+    LogReply, ReadLog, StatisticsReply, StressReply, TaskConfigure, TaskDroppedReply, TaskEvent, TaskExecute,
+    TaskExecuteReply, TaskReadLog, TaskRestartReply, TaskSetTimesRun, TaskStatisticsReply, VersionReply,
+    WaitReply, limits,
 };
 use zerocopy::IntoBytes;
 
@@ -58,6 +60,88 @@ fn requests(header: Header) -> Vec<Request> {
         fixed(
             ioctl::READ_LOG,
             ReadLog { header, from: 0 }.as_bytes(),
+            size_of::<LogReply>(),
+        ),
+        fixed(ioctl::CANCEL, header.as_bytes(), size_of::<CancelReply>()),
+        fixed(
+            ioctl::BENCHMARK,
+            Benchmark {
+                header,
+                samples: 1,
+                reserved: 0,
+            }
+            .as_bytes(),
+            size_of::<BenchmarkReply>(),
+        ),
+        fixed(
+            ioctl::STRESS_PROGRESS,
+            header.as_bytes(),
+            size_of::<StressReply>(),
+        ),
+        fixed(
+            ioctl::TASK_CONFIGURE,
+            TaskConfigure {
+                header,
+                ..TaskConfigure::new(0, TaskConfigure::ON_DEMAND, TaskConfigure::DEFERRED)
+            }
+            .as_bytes(),
+            0,
+        ),
+        fixed(
+            ioctl::TASK_CLOSE,
+            header.as_bytes(),
+            size_of::<TaskDroppedReply>(),
+        ),
+        fixed(
+            ioctl::TASK_EXECUTE,
+            TaskExecute {
+                header,
+                how: TaskExecute::DEFERRED,
+                flags: 0,
+            }
+            .as_bytes(),
+            size_of::<TaskExecuteReply>(),
+        ),
+        fixed(
+            ioctl::TASK_EVENT,
+            TaskEvent {
+                header,
+                event: TaskEvent::D0_EXIT,
+                from: 0,
+            }
+            .as_bytes(),
+            0,
+        ),
+        fixed(
+            ioctl::TASK_CANCEL,
+            header.as_bytes(),
+            size_of::<TaskDroppedReply>(),
+        ),
+        fixed(
+            ioctl::TASK_RESTART,
+            header.as_bytes(),
+            size_of::<TaskRestartReply>(),
+        ),
+        fixed(
+            ioctl::TASK_SET_TIMES_RUN,
+            TaskSetTimesRun {
+                header,
+                times: 1,
+                reserved: 0,
+            }
+            .as_bytes(),
+            0,
+        ),
+        fixed(ioctl::TASK_GATE, header.as_bytes(), 0),
+        fixed(ioctl::TASK_RELEASE, header.as_bytes(), 0),
+        fixed(
+            ioctl::TASK_STATISTICS,
+            header.as_bytes(),
+            size_of::<TaskStatisticsReply>(),
+        ),
+        fixed(
+            ioctl::TASK_READ_LOG,
+            TaskReadLog { header, from: 0 }.as_bytes(),
             size_of::<LogReply>(),
         ),
     ]
@@ -396,6 +480,7 @@ pub(super) fn w24_reserved_fields_and_limits(context: &Context<'_>) -> Result<()
 }
 
 pub(super) fn w24_wrong_state(context: &Context<'_>) -> Result<(), Failure> {
+    drop(context.without_any_task()?);
     let client = context.without_instance()?;
     let none = |when: &str| -> Result<(), Failure> {
         context.step(format!("every verb {when}"));
@@ -405,7 +490,15 @@ pub(super) fn w24_wrong_state(context: &Context<'_>) -> Result<(), Failure> {
         refused(client.enqueue_and_wait(&item, &[]), due, "ENQUEUE_AND_WAIT")?;
         refused(client.flush(), due, "FLUSH")?;
         refused(client.close(CloseMode::Drain), due, "CLOSE")?;
-        refused(client.close(CloseMode::Cancel), due, "CLOSE")
+        refused(client.close(CloseMode::Cancel), due, "CLOSE")?;
+        // Whatever an instance of their number is.
+        refused(client.task_close(), due, "TASK_CLOSE")?;
+        refused(client.task_execute_now(), due, "TASK_EXECUTE")?;
+        refused(client.task_execute_deferred(true, true), due, "TASK_EXECUTE")?;
+        refused(client.task_event(TaskEvent::D0_EXIT, 0), due, "TASK_EVENT")?;
+        refused(client.task_cancel(), due, "TASK_CANCEL")?;
+        refused(client.task_restart(), due, "TASK_RESTART")?;
+        refused(client.task_set_times_run(1), due, "TASK_SET_TIMES_RUN")
     };
     none("without an instance")?;
     context.step("configure twice");

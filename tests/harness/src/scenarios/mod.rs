@@ -21,11 +21,12 @@ mod order;
 mod removal;
 mod shape;
 pub mod stress;
+mod tasks;
 mod waiting;
 mod whole;
 
-pub(crate) use context::invariants;
 pub use context::{Context, Failure, Options, Step};
+pub(crate) use context::{invariants, number};
 
 /// Fails the scenario unless the condition holds.
 macro_rules! check {
@@ -195,6 +196,20 @@ scenarios! {
         "a program whose every outcome is known: every counter, to the item";
     again::log_counts_what_it_lost,
         "more runs than the log keeps: what was overwritten is counted, what is left has its numbers";
+    tasks::x06_each_result_at_each_moment,
+        "every result at every moment of a task, in place and deferred: it runs as often as documented";
+    tasks::x06_each_result_on_demand,
+        "every result of a task that is asked for, also at DISPATCH_LEVEL: it runs as often as documented";
+    tasks::x06_retries_keep_their_times,
+        "a delayed task that retries: no run comes early, none a quarter of the time limit late";
+    tasks::x06_calls_from_inside,
+        "a callback that cancels, closes or executes its own task: an error, no hang";
+    tasks::x07_cancel_and_restart,
+        "cancel before the first run, and during one: zero runs, all that is dropped is told; restart: it runs";
+    tasks::x08_persistent_over_three_loads [Inf],
+        "two persistent tasks over three loads of the driver: each runs once, independently of the other";
+    tasks::x09_retry_over_d0_exit,
+        "a task that retries, out of D0 and back, 5 times: held meanwhile, and goes on";
     removal::w24_two_devices [Inf],
         "two devices of the driver: neither knows the other's items, and one goes while the other works";
     removal::w13_surprise_removal_wakes_every_waiter [Inf],

@@ -8,7 +8,9 @@ use queued_work_item_harness::{
     Error, NtStatus,
     device::{Access, Completion, Device, Process, Request, Transport},
 };
-use queued_work_item_ioctl::{CLOSE, CONTRACT_VERSION, FLUSH, LogEntry, LogReply, READ_LOG, VERSION};
+use queued_work_item_ioctl::{
+    CLOSE, CONTRACT_VERSION, FLUSH, LogEntry, LogReply, READ_LOG, TASK_READ_LOG, TaskLogEntry, VERSION,
+};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::faulty::Answer;
@@ -52,6 +54,8 @@ impl Lie {
             "w24",
             "instances_",
             "statistics_are_exact",
+            "x06_each",
+            "x07",
         ];
         let accepted_throughout = ["w24_two_", "w24_gate"];
         if refusals.iter().any(|prefix| id.starts_with(prefix))
@@ -144,12 +148,17 @@ impl LiarsRequest {
                 status: NtStatus::SUCCESS,
                 output: vec![0; self.output],
             },
-            Lie::LogIsShort if self.code == READ_LOG => {
+            Lie::LogIsShort if [READ_LOG, TASK_READ_LOG].contains(&self.code) => {
+                let entry = if self.code == READ_LOG {
+                    size_of::<LogEntry>()
+                } else {
+                    size_of::<TaskLogEntry>()
+                };
                 if let Ok((mut reply, _)) = LogReply::read_from_prefix(&completion.output)
                     && reply.count > 0
                 {
                     reply.count -= 1;
-                    let shorter = completion.output.len() - size_of::<LogEntry>();
+                    let shorter = completion.output.len() - entry;
                     completion.output.truncate(shorter);
                     completion.output[..size_of::<LogReply>()].copy_from_slice(reply.as_bytes());
                 }

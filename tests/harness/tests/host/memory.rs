@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use queued_work_item::kernel::host::Machine;
 use queued_work_item_exerciser::testing::{self, Pended, Rights};
 use queued_work_item_harness::{
     Error, NtStatus,
@@ -18,17 +19,25 @@ use queued_work_item_harness::{
     load,
 };
 
-/// A device in memory. Removed devices are leaked, because handles and requests borrow them.
-pub(crate) struct Memory(Mutex<&'static testing::Device>);
+/// A device in memory, on a machine of its own, whose registry outlives it. Removed devices are leaked, because handles
+/// and requests borrow them.
+pub(crate) struct Memory {
+    machine: Machine,
+    device: Mutex<&'static testing::Device>,
+}
 
 impl Memory {
     /// A device that is started.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(started()))
+        let machine = Machine::new();
+        Self {
+            device: Mutex::new(started(&machine)),
+            machine,
+        }
     }
 
     fn device(&self) -> &'static testing::Device {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.device.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -38,7 +47,8 @@ impl Drop for Memory {
     }
 }
 
-fn started() -> &'static testing::Device {
+fn started(machine: &Machine) -> &'static testing::Device {
+    let _entered = machine.enter();
     Box::leak(Box::new(testing::Device::new().expect("memory for a device")))
 }
 
@@ -57,7 +67,7 @@ impl Transport for Memory {
     }
 
     fn restore(&self) -> Result<(), Error> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = started();
+        *self.device.lock().unwrap_or_else(PoisonError::into_inner) = started(&self.machine);
         Ok(())
     }
 
@@ -70,7 +80,10 @@ impl Transport for Memory {
     }
 
     fn process(&self) -> Result<Box<dyn Process + '_>, Error> {
-        let device = Self(Mutex::new(self.device()));
+        let device = Self {
+            machine: self.machine.clone(),
+            device: Mutex::new(self.device()),
+        };
         let (tell, told) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
