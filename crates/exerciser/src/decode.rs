@@ -8,8 +8,9 @@ use queued_work_item_ioctl as ioctl;
 use queued_work_item_ioctl::{
     BENCHMARK, BatchReply, BenchmarkReply, CANCEL, CLOSE, CONFIGURE, CONTRACT_VERSION, CancelReply,
     CloseReply, ENQUEUE, ENQUEUE_AND_WAIT, ENQUEUE_BATCH, FLUSH, GATE, Header, LogReply, READ_LOG, RELEASE,
-    STATISTICS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STRESS, STRESS_PROGRESS, StatisticsReply,
-    StressReply, VERSION, VersionReply, WaitReply, limits,
+    STATISTICS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER,
+    STATUS_REVISION_MISMATCH, STRESS, STRESS_PROGRESS, StatisticsReply, StressReply, VERSION, VersionReply,
+    WaitReply, limits,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 

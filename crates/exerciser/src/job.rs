@@ -44,7 +44,10 @@ pub(crate) enum Work<T: Ticket> {
         timeout: Duration,
     },
     /// Only for a request that is armed: its answer is more than a status.
-    Task { slot: usize, errand: Errand },
+    Task {
+        slot: usize,
+        errand: Errand,
+    },
     /// The same.
     Load {
         load: Load,

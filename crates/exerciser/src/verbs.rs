@@ -306,10 +306,7 @@ fn waiter<R: Request>(record: &Shared<Record<R::Ticket>>, request: &R) -> Result
 }
 
 /// Writes a reply; decoding has seen that it fits.
-pub(crate) fn put<R: Request, V: IntoBytes + Immutable>(
-    request: &mut R,
-    value: &V,
-) -> Result<usize, u32> {
+pub(crate) fn put<R: Request, V: IntoBytes + Immutable>(request: &mut R, value: &V) -> Result<usize, u32> {
     let bytes = value.as_bytes();
     let place = request
         .output()

@@ -93,11 +93,12 @@ impl TaskConfigure {
     #[must_use]
     pub const fn with_results(mut self, results: &[u8]) -> Self {
         let mut count = 0;
+        self.result_count = 0;
         while count < results.len() && count < self.results.len() {
             self.results[count] = results[count];
             count += 1;
+            self.result_count += 1;
         }
-        self.result_count = count as u32;
         self
     }
 

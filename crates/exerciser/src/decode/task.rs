@@ -15,7 +15,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 use super::{Command, whole_of};
 
 /// What is asked of a task.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TaskCommand {
     Configure(Plan),
     Close,

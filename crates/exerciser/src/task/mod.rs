@@ -95,7 +95,9 @@ impl Surroundings {
             }
         }
         if event == TaskEvent::D0Exit {
-            slots.iter().for_each(|slot| slot.gate.lift());
+            for slot in slots {
+                slot.gate.lift();
+            }
         }
         for slot in slots {
             if let Ok(task) = slot.task() {
@@ -105,7 +107,9 @@ impl Surroundings {
         }
         // Last, since the moment of an immediate task has run in here.
         if matches!(event, TaskEvent::D0Entry(_)) {
-            slots.iter().for_each(|slot| slot.gate.lower());
+            for slot in slots {
+                slot.gate.lower();
+            }
         }
         drop(turn);
     }

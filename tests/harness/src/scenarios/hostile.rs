@@ -3,14 +3,15 @@
 //! After each the driver must be as it was: an item goes through it.
 
 use queued_work_item_ioctl::{
-    self as ioctl, Benchmark, BenchmarkReply, CancelReply, Close, CloseReply, Configure, Enqueue, Header,
-    LogReply, ReadLog, StatisticsReply, StressReply, TaskConfigure, TaskDroppedReply, TaskEvent, TaskExecute,
-    TaskExecuteReply, TaskReadLog, TaskRestartReply, TaskSetTimesRun, TaskStatisticsReply, VersionReply,
-    WaitReply, limits,
+    self as ioctl, Close, CloseReply, Configure, Enqueue, Header, TaskEvent, WaitReply, limits,
 };
 use zerocopy::IntoBytes;
 
-use super::{Context, Failure, check_eq, context::refused};
+use super::{
+    Context, Failure, check_eq,
+    context::refused,
+    requests::{Request, close, configure, requests},
+};
 use crate::{
     Client, Error, NtStatus,
     client::{self, CloseMode},
@@ -18,149 +19,6 @@ use crate::{
     ledger::{Expected, Ledger},
     payload::ItemId,
 };
-
-/// A request that is as it should be.
-struct Request {
-    code: u32,
-    input: Vec<u8>,
-    output: usize,
-    /// Bytes may follow the structure.
-    open_ended: bool,
-}
-
-/// One good request under every code, to the instance that the header names.
-fn requests(header: Header) -> Vec<Request> {
-    let fixed = |code, input: &[u8], output| Request {
-        code,
-        input: input.to_vec(),
-        output,
-        open_ended: false,
-    };
-    let item = |code, output| Request {
-        code,
-        input: Enqueue {
-            header,
-            ..Enqueue::new(0, 0)
-        }
-        .as_bytes()
-        .to_vec(),
-        output,
-        open_ended: true,
-    };
-    vec![
-        fixed(ioctl::VERSION, &[], size_of::<VersionReply>()),
-        fixed(ioctl::CONFIGURE, configure(header, 1, 1).as_bytes(), 0),
-        item(ioctl::ENQUEUE, 0),
-        item(ioctl::ENQUEUE_AND_WAIT, size_of::<WaitReply>()),
-        fixed(ioctl::FLUSH, header.as_bytes(), 0),
-        fixed(ioctl::CLOSE, close(header).as_bytes(), size_of::<CloseReply>()),
-        fixed(ioctl::GATE, header.as_bytes(), 0),
-        fixed(ioctl::RELEASE, header.as_bytes(), 0),
-        fixed(ioctl::STATISTICS, header.as_bytes(), size_of::<StatisticsReply>()),
-        fixed(
-            ioctl::READ_LOG,
-            ReadLog { header, from: 0 }.as_bytes(),
-            size_of::<LogReply>(),
-        ),
-        fixed(ioctl::CANCEL, header.as_bytes(), size_of::<CancelReply>()),
-        fixed(
-            ioctl::BENCHMARK,
-            Benchmark {
-                header,
-                samples: 1,
-                reserved: 0,
-            }
-            .as_bytes(),
-            size_of::<BenchmarkReply>(),
-        ),
-        fixed(
-            ioctl::STRESS_PROGRESS,
-            header.as_bytes(),
-            size_of::<StressReply>(),
-        ),
-        fixed(
-            ioctl::TASK_CONFIGURE,
-            TaskConfigure {
-                header,
-                ..TaskConfigure::new(0, TaskConfigure::ON_DEMAND, TaskConfigure::DEFERRED)
-            }
-            .as_bytes(),
-            0,
-        ),
-        fixed(
-            ioctl::TASK_CLOSE,
-            header.as_bytes(),
-            size_of::<TaskDroppedReply>(),
-        ),
-        fixed(
-            ioctl::TASK_EXECUTE,
-            TaskExecute {
-                header,
-                how: TaskExecute::DEFERRED,
-                flags: 0,
-            }
-            .as_bytes(),
-            size_of::<TaskExecuteReply>(),
-        ),
-        fixed(
-            ioctl::TASK_EVENT,
-            TaskEvent {
-                header,
-                event: TaskEvent::D0_EXIT,
-                from: 0,
-            }
-            .as_bytes(),
-            0,
-        ),
-        fixed(
-            ioctl::TASK_CANCEL,
-            header.as_bytes(),
-            size_of::<TaskDroppedReply>(),
-        ),
-        fixed(
-            ioctl::TASK_RESTART,
-            header.as_bytes(),
-            size_of::<TaskRestartReply>(),
-        ),
-        fixed(
-            ioctl::TASK_SET_TIMES_RUN,
-            TaskSetTimesRun {
-                header,
-                times: 1,
-                reserved: 0,
-            }
-            .as_bytes(),
-            0,
-        ),
-        fixed(ioctl::TASK_GATE, header.as_bytes(), 0),
-        fixed(ioctl::TASK_RELEASE, header.as_bytes(), 0),
-        fixed(
-            ioctl::TASK_STATISTICS,
-            header.as_bytes(),
-            size_of::<TaskStatisticsReply>(),
-        ),
-        fixed(
-            ioctl::TASK_READ_LOG,
-            TaskReadLog { header, from: 0 }.as_bytes(),
-            size_of::<LogReply>(),
-        ),
-    ]
-}
-
-const fn configure(header: Header, buffer_count: u32, buffer_size: u32) -> Configure {
-    Configure {
-        header,
-        ..Configure::new(0, buffer_count, buffer_size)
-    }
-}
-
-const fn close(header: Header) -> Close {
-    Close {
-        header,
-        mode: Close::DRAIN,
-        reserved: 0,
-    }
-}
 
 /// Sends it and wants exactly `due`, without a byte of output.
 fn expect(

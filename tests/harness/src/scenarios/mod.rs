@@ -19,6 +19,7 @@ mod kill;
 pub mod main_run;
 mod order;
 mod removal;
+mod requests;
 mod shape;
 pub mod stress;
 mod tasks;
