@@ -246,8 +246,8 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
     }
 
     /// The most items that were accepted and not ended at one time, as noted when an enqueue found no buffer, when a cancel
-    /// came, and whenever the worker went to its list: after each callback, or after up to 16 that followed each other.
-    /// IRQL `<= DISPATCH_LEVEL`.
+    /// came, and whenever the worker went to its list: after each callback, or after up to 16 that followed each other. A peak
+    /// in between is noted up to 15 too low. IRQL `<= DISPATCH_LEVEL`.
     pub fn high_water_mark(&self) -> u32 {
         let core = self.core();
         let ready = core.look();
