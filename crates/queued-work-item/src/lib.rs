@@ -282,6 +282,7 @@ mod rundown;
 pub mod scheduled_task;
 mod slots;
 mod status;
+pub mod threaded;
 mod waiter;
 
 pub use self::buffer::{Buffer, NoBuffer};
@@ -300,6 +301,7 @@ pub use self::rundown::{NotRunDown, Rundown, RundownGuard, RunningDown};
 pub use self::scheduled_task::ScheduledTask;
 pub use self::slots::PAYLOAD_ALIGNMENT;
 pub use self::status::NtStatus;
+pub use self::threaded::ThreadedBufferQueue;
 pub use self::waiter::Outcome;
 
 /// The repository's README, so that its example is compiled and run.

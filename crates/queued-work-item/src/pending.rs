@@ -172,6 +172,35 @@ impl<const VARIANT: u8> Pending<VARIANT> {
         }
     }
 
+    /// Counts a push that goes to the ready list instead: the caller holds that list's lock, and puts it there before it
+    /// lets go. `before_scheduling` is as for [`push`](Self::push).
+    pub(crate) fn count_push(&self, mut before_scheduling: impl FnMut()) -> Result<Pushed, Closing> {
+        let mut prepared = false;
+        let mut word = self.load();
+        loop {
+            if word.is_closing() {
+                return Err(Closing);
+            }
+            let schedules = word.state() == IDLE;
+            if schedules && !prepared {
+                prepared = true;
+                before_scheduling();
+            }
+            let state = if schedules { SCHEDULED } else { word.state() };
+            let new = (word.0 & !STATE_MASK | state).wrapping_add(COUNT_ONE);
+            // Relaxed: the slot's contents are handed over by the lock. The exchange continues the release sequences of
+            // pushes and drainers, whoever made them.
+            match self
+                .0
+                .compare_exchange_weak(word.0, new, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) if schedules => return Ok(Pushed::MustSchedule),
+                Ok(_) => return Ok(Pushed::Joined),
+                Err(now) => word = Word(now),
+            }
+        }
+    }
+
     /// A start's attempt to become the drainer.
     pub(crate) fn claim(&self) -> bool {
         if self.is(Broken::EmptySchedules) {

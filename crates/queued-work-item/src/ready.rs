@@ -64,6 +64,8 @@ pub(crate) struct Canceller {
 /// - Whatever is in `unreversed` is older than whatever is in `reversed`: newest first there, oldest first here.
 /// - Frames in `waiters` and `cancellers` are alive: they take themselves off, or are taken off before they are woken.
 pub(crate) struct Ready {
+    /// What was put at the head, the latest first: before all else. Never claimed with others.
+    heads: u32,
     unreversed: u32,
     reversed: u32,
     /// Successful pushes, as far as the pending word was read.
@@ -92,6 +94,8 @@ unsafe impl Send for Ready {}
 
 /// What has been dropped: to be told outside the lock, oldest first.
 pub(crate) struct Dropped {
+    /// In their order, and before all else.
+    pub(crate) heads: u32,
     /// Newest first, and older than all of `reversed`.
     pub(crate) unreversed: u32,
     pub(crate) reversed: u32,
@@ -112,6 +116,7 @@ pub(crate) enum Next {
 impl Ready {
     pub(crate) const fn new() -> Self {
         Self {
+            heads: NIL,
             unreversed: NIL,
             reversed: NIL,
             pushes: 0,
@@ -255,6 +260,14 @@ impl Ready {
 
     /// Begins the oldest item, and claims some that follow it: `most` in all at the most.
     pub(crate) fn next<K, C>(&mut self, slots: &Slots<K, C>, claim: &Claim, most: u32) -> Next {
+        if let Some(slot) = Slot::from_index(self.heads) {
+            self.heads = slots.control(slot).link.load(Relaxed);
+            claim.note(0, slot);
+            self.begun += 1;
+            self.current = Some(self.begun);
+            claim.grant(1);
+            return Next::Items(1);
+        }
         let mut budget = CHUNK;
         while let Some(slot) = Slot::from_index(self.unreversed) {
             if budget == 0 {
@@ -284,9 +297,43 @@ impl Ready {
         Next::Items(count)
     }
 
+    /// Puts a slot before all that has not begun. The push was counted in `word`, and the drainer's claim is revoked.
+    pub(crate) fn push_head<K, C>(&mut self, slot: Slot, slots: &Slots<K, C>, word: Word) {
+        self.note(word);
+        // Relaxed: under this lock.
+        slots.control(slot).link.store(self.heads, Relaxed);
+        self.heads = slot.index();
+        // Who counts items waits for one more: this one comes before the last of them.
+        let mut at = self.waiters.cast_mut();
+        while !at.is_null() {
+            // SAFETY: frames on the list are alive, and their threads wait.
+            let until = unsafe { &raw mut (*at).until };
+            // SAFETY: as above; the list is under its lock.
+            if let Until::Ended(item) = unsafe { &mut *until }
+                && *item > self.begun
+            {
+                *item += 1;
+            }
+            // SAFETY: as above.
+            at = unsafe { (*at).next }.cast_mut();
+        }
+    }
+
+    /// Somebody is about to tell of an item that the queue has let go of, outside the lock: to be taken off by
+    /// [`end_cancel`](Self::end_cancel).
+    ///
+    /// # Safety
+    /// `canceller` lives until it has been taken off.
+    pub(crate) unsafe fn begin_telling(&mut self, canceller: &mut Canceller) {
+        // No flush waits for it.
+        canceller.oldest = u64::MAX;
+        canceller.next = self.cancellers;
+        self.cancellers = canceller;
+    }
+
     /// Is anything here that has not begun?
     pub(crate) const fn is_empty(&self) -> bool {
-        self.unreversed == NIL && self.reversed == NIL
+        self.heads == NIL && self.unreversed == NIL && self.reversed == NIL
     }
 
     /// Notes the depth as of now.
@@ -312,6 +359,7 @@ impl Ready {
         self.begun = self.pushes;
         self.cancelled += count;
         let dropped = Dropped {
+            heads: core::mem::replace(&mut self.heads, NIL),
             unreversed: core::mem::replace(&mut self.unreversed, NIL),
             reversed: core::mem::replace(&mut self.reversed, NIL),
             count,

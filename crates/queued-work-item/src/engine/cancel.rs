@@ -46,6 +46,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
             canceller: &canceller,
         };
         // Oldest first. The chains are this function's alone now, however long.
+        self.drop_chain(dropped.heads);
         self.drop_chain(self.turned_round(dropped.unreversed));
         self.drop_chain(dropped.reversed);
         self.drop_chain(self.turned_round(pending));

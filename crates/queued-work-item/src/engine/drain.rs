@@ -68,7 +68,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
             if share == Share::Yielded {
                 // SAFETY: the share that was taken for the yield.
                 let core = unsafe { this.as_ref() };
-                let scheduled = core.work_item.schedule();
+                let scheduled = core.starter.schedule();
                 // A start that cannot be scheduled (the parent is being deleted) is made up for here, unless a late one
                 // has taken the drain over.
                 if !scheduled && core.pending.0.claim() {
@@ -104,13 +104,15 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
             let mut position = 0;
             while let Some(slot) = claim.slot(position) {
                 // SAFETY: the item has begun, so that the drainer owns its slot.
-                let status = unsafe { Self::call(this, slot, passive) };
+                let status = unsafe { (core.invoke)(this, slot, passive) };
                 left -= 1;
                 let is_last = position + 1 == count;
                 // Before the buffer goes home, or the depth could exceed the number of buffers.
                 let word = is_last.then(|| core.pending.0.load());
-                // SAFETY: as above; the slot is given up, or finished and left to the claim.
-                let waits = unsafe { core.end_item(slot, Outcome::Ran(status), true) };
+                let waits = status.is_some_and(|status| {
+                    // SAFETY: as above; the slot is given up, or finished and left to the claim.
+                    unsafe { core.end_item(slot, Outcome::Ran(status), true) }
+                });
                 let finished = if waits {
                     Finished::at(position)
                 } else {
@@ -210,29 +212,24 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         }
     }
 
-    /// Runs the callback on one item. The status that it left.
+    /// The item in a slot, for a callback.
     ///
     /// # Safety
-    /// The caller is the drainer and owns the slot.
-    unsafe fn call(this: NonNull<Self>, slot: Slot, passive: &mut Passive) -> NtStatus {
-        // SAFETY: the drainer's activation is an owner.
-        let core = unsafe { this.as_ref() };
+    /// The slot holds a payload, and it is the caller's alone as long as `'a`, which the core outlives.
+    pub(crate) unsafe fn item<'a>(&self, slot: Slot) -> Item<'a, T, C> {
         // SAFETY: the slot is the caller's.
-        let length = unsafe { core.length_of(slot) };
-        let place = core.slots.payload(slot).as_ptr();
-        // SAFETY: the slot holds a payload, pushed by its producer, and is the caller's alone.
+        let length = unsafe { self.length_of(slot) };
+        let place = self.slots.payload(slot).as_ptr();
+        // SAFETY: the slot holds a payload, and is the caller's alone.
         let payload = unsafe { T::view(place, length) };
         // SAFETY: the head is valid and the caller's alone.
-        let context = unsafe { &mut (*core.slots.head(slot).as_ptr()).context };
-        let mut item = Item {
+        let context = unsafe { &mut (*self.slots.head(slot).as_ptr()).context };
+        Item {
             payload,
             context,
             status: NtStatus::SUCCESS,
-            pageable: core.slots.is_pageable(),
-        };
-        // SAFETY: the caller is the drainer.
-        unsafe { (core.invoke)(this, &mut item, passive) };
-        item.status
+            pageable: self.slots.is_pageable(),
+        }
     }
 
     /// Ends an item that ran or was dropped: the client's cleanup run, payload and context cleared, the buffer

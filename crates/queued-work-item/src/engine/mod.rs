@@ -13,8 +13,10 @@
 
 mod cancel;
 mod drain;
+mod starter;
 mod stop;
 mod submit;
+mod threaded;
 
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -28,8 +30,11 @@ use crate::kernel::{Block, Parent, SpinLock, SpinLockGuard, Target, WorkItem};
 use crate::payload::Payload;
 use crate::pending::Pending;
 use crate::ready::Ready;
-use crate::slots::Slots;
-use crate::{Completion, Config, Context, CreateError, Item, Passive};
+use crate::slots::{Slot, Slots};
+use crate::{Completion, Config, Context, CreateError, Item, NtStatus, Passive};
+
+use self::starter::Starter;
+pub(crate) use self::threaded::{StartRefused, ThreadOptions};
 
 /// Keeps what producers hammer on off the lines that others read.
 #[repr(align(64))]
@@ -43,8 +48,10 @@ pub(crate) struct Refused {
     pub(crate) closing: AtomicU64,
 }
 
+/// Runs the callback on the item in a slot, which the caller owns as the drainer. `None`: the item is pended, and its slot
+/// is whoever's the callback has handed it to.
 type Invoke<T, K, C, const VARIANT: u8> =
-    unsafe fn(NonNull<Core<T, K, C, VARIANT>>, &mut Item<'_, T, C>, &mut Passive);
+    unsafe fn(NonNull<Core<T, K, C, VARIANT>>, Slot, &mut Passive) -> Option<NtStatus>;
 
 /// Variants that are wrong on purpose, for the models to catch: `Core<…, { Broken::… as u8 }>`. The product is 0.
 #[derive(Clone, Copy)]
@@ -67,6 +74,10 @@ pub(crate) enum Broken {
     ClaimsPastFlush = 7,
     /// A producer that finds no free buffer says so, whatever the drainer has finished and not brought home.
     FullUnasked = 8,
+    /// A pended item's mark goes after its buffer: a stop takes the next item in that buffer for the pended one.
+    UnmarksLate = 9,
+    /// The thread clears its event before it waits: a wake-up that came since it looked is lost.
+    RunsOnlyWhenIdle = 10,
 }
 
 /// A queue without its callback's type.
@@ -82,7 +93,7 @@ pub(crate) struct Core<T: Payload + ?Sized, K: Completion, C: Context, const VAR
     pub(crate) refused: Refused,
     owners: AtomicUsize,
     memory: AtomicUsize,
-    work_item: WorkItem,
+    starter: Starter,
     invoke: Invoke<T, K, C, VARIANT>,
     drop_callback: unsafe fn(NonNull<Self>),
     base: NonNull<u8>,
@@ -116,6 +127,44 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         F: FnMut(&mut Item<'_, T, C>, &mut Passive) + Send + 'static,
     {
         let _ = passive;
+        let starter = Starter::WorkItem(WorkItem::unbound());
+        let this = Self::build(
+            config,
+            cleanup,
+            starter,
+            2,
+            invoke::<T, K, C, F, VARIANT>,
+            callback,
+        )?;
+        let target = Target {
+            core: this.cast(),
+            run: Self::run,
+            torn_down: Self::torn_down,
+            released: Self::released,
+        };
+        // SAFETY: just built.
+        let starter = unsafe { &this.as_ref().starter };
+        // SAFETY: the functions are this core's; the second count of `memory` is the work item's.
+        let bound = unsafe { starter.bind(parent, target) };
+        if let Err(status) = bound {
+            // SAFETY: the work item was not bound, so that its share of the memory is this function's to give back.
+            unsafe { Self::release_memory(this) };
+            // SAFETY: the one owner is this function.
+            unsafe { Self::release_owner(this, false) };
+            return Err(CreateError::Framework(status));
+        }
+        Ok(this)
+    }
+
+    /// A core with one owner, the caller, and so many shares of the memory: the owners' is one.
+    fn build<F: Send + 'static>(
+        config: &Config,
+        cleanup: Option<Cleanup<T, C>>,
+        starter: Starter,
+        shares: usize,
+        invoke: Invoke<T, K, C, VARIANT>,
+        callback: F,
+    ) -> Result<NonNull<Self>, CreateError> {
         let slots = Slots::new(config, T::layout(config)?)?;
         let block = Block::zeroed(core::alloc::Layout::new::<WithCallback<T, K, C, F, VARIANT>>())
             .ok_or(CreateError::OutOfMemory)?;
@@ -127,9 +176,9 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
             ready: SpinLock::new(Ready::new()),
             refused: Refused::default(),
             owners: AtomicUsize::new(1),
-            memory: AtomicUsize::new(2),
-            work_item: WorkItem::unbound(),
-            invoke: invoke::<T, K, C, F, VARIANT>,
+            memory: AtomicUsize::new(shares),
+            starter,
+            invoke,
             drop_callback: drop_callback::<T, K, C, F, VARIANT>,
             base: block.into_base(),
             slots: ManuallyDrop::new(slots),
@@ -144,23 +193,6 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
                 callback: UnsafeCell::new(ManuallyDrop::new(callback)),
             });
         };
-        let target = Target {
-            core: this.cast(),
-            run: Self::run,
-            torn_down: Self::torn_down,
-            released: Self::released,
-        };
-        // SAFETY: just written.
-        let work_item = unsafe { &this.as_ref().work_item };
-        // SAFETY: the functions are this core's; the second count of `memory` is the work item's.
-        let bound = unsafe { work_item.bind(parent, target) };
-        if let Err(status) = bound {
-            // SAFETY: the work item was not bound, so that its share of the memory is this function's to give back.
-            unsafe { Self::release_memory(this) };
-            // SAFETY: the one owner is this function.
-            unsafe { Self::release_owner(this, false) };
-            return Err(CreateError::Framework(status));
-        }
         Ok(this)
     }
 
@@ -244,7 +276,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         // SAFETY: dropped once, and never used again: no item is left to end.
         unsafe { ManuallyDrop::drop(cleanup) };
         // SAFETY: the core is alive, see above.
-        unsafe { &(*this.as_ptr()).work_item }.dispose(on_worker);
+        unsafe { &(*this.as_ptr()).starter }.dispose(on_worker);
         // SAFETY: the owners' share, given back once.
         unsafe { Self::release_memory(this) };
     }
@@ -308,27 +340,37 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
     }
 }
 
-/// Runs the callback on one item.
+/// Runs the callback on one item: an [`Invoke`].
 ///
 /// # Safety
-/// `core` is the first field of a `WithCallback` of these types, and the caller is its drainer.
+/// `core` is the first field of a `WithCallback` of these types, and the caller is its drainer and owns the slot.
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "an item of a queue with a thread may be pended"
+)]
 unsafe fn invoke<T, K, C, F, const VARIANT: u8>(
     core: NonNull<Core<T, K, C, VARIANT>>,
-    item: &mut Item<'_, T, C>,
+    slot: Slot,
     passive: &mut Passive,
-) where
+) -> Option<NtStatus>
+where
     T: Payload + ?Sized,
     K: Completion,
     C: Context,
     F: FnMut(&mut Item<'_, T, C>, &mut Passive) + Send + 'static,
 {
+    // SAFETY: the drainer's activation is an owner.
+    let this = unsafe { core.as_ref() };
+    // SAFETY: the slot is the drainer's, and the item does not outlast this function.
+    let mut item = unsafe { this.item(slot) };
     // SAFETY: by the caller's promise; the reference is to the callback's cell alone.
     let cell = unsafe { &(*core.cast::<WithCallback<T, K, C, F, VARIANT>>().as_ptr()).callback };
     cell.with_mut(|callback| {
         // SAFETY: there is one drainer at a time, and the exchanges of the pending word order them.
         let callback = unsafe { &mut *callback };
-        callback(item, passive);
+        callback(&mut item, passive);
     });
+    Some(item.status)
 }
 
 /// Drops the callback.

@@ -75,7 +75,11 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
     ///
     /// # Safety
     /// The caller owns the slot, and keeps it when this fails.
-    unsafe fn push(&self, slot: Slot) -> Result<(), EnqueueErrorKind> {
+    unsafe fn push<const HEAD: bool>(&self, slot: Slot) -> Result<(), EnqueueErrorKind> {
+        if HEAD {
+            // SAFETY: by the caller's promise.
+            return unsafe { self.push_head(slot) };
+        }
         let mut counted = false;
         let pushed = self
             .pending
@@ -85,6 +89,38 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
                 self.add_owner();
                 counted = true;
             });
+        self.pushed(pushed, counted)
+    }
+
+    /// Puts a filled buffer before all that has not begun.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push).
+    unsafe fn push_head(&self, slot: Slot) -> Result<(), EnqueueErrorKind> {
+        let mut counted = false;
+        let pushed = {
+            let mut ready = self.ready.lock();
+            let joined = self.pending.0.count_push(|| {
+                self.add_owner();
+                counted = true;
+            });
+            if joined.is_ok() {
+                // Or what the drainer has claimed would come first.
+                ready.revoke(&self.claim.0);
+                ready.push_head(slot, &self.slots, self.pending.0.load());
+            }
+            joined
+        };
+        self.pushed(pushed, counted)
+    }
+
+    /// What a push obliges to. `counted`: it has added an owner for the activation that it may begin.
+    #[inline]
+    fn pushed(
+        &self,
+        pushed: Result<Pushed, crate::pending::Closing>,
+        counted: bool,
+    ) -> Result<(), EnqueueErrorKind> {
         match pushed {
             Ok(Pushed::MustSchedule) => {
                 self.schedule();
@@ -107,7 +143,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
 
     /// Schedules the work item for an activation that awaits its start.
     pub(super) fn schedule(&self) {
-        if !self.work_item.schedule() {
+        if !self.starter.schedule() {
             // The parent is being deleted. Its tear-down closes the queue and cancels this item, if it has not yet.
             self.abandon_activation();
         }
@@ -201,9 +237,19 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
 }
 
 impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
-    /// Copies bytes in and pushes them.
+    /// Copies bytes in and pushes them, at the tail.
     #[inline]
     pub(crate) fn submit_bytes(
+        &self,
+        payload: &[u8],
+        completion: Option<K>,
+        waiter: WaiterPointer,
+    ) -> Result<Slot, EnqueueError<Option<K>>> {
+        self.submit_bytes_at::<false>(payload, completion, waiter)
+    }
+
+    /// Copies bytes in and pushes them.
+    pub(crate) fn submit_bytes_at<const HEAD: bool>(
         &self,
         payload: &[u8],
         completion: Option<K>,
@@ -220,14 +266,14 @@ impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
             }
         };
         match self.slots.pop() {
-            Ok(room) => self.fill_bytes(&room, payload, length, completion, waiter),
-            Err(error) => self.submit_bytes_otherwise(error, payload, length, completion, waiter),
+            Ok(room) => self.fill_bytes::<HEAD>(&room, payload, length, completion, waiter),
+            Err(error) => self.submit_bytes_otherwise::<HEAD>(error, payload, length, completion, waiter),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn submit_bytes_otherwise(
+    fn submit_bytes_otherwise<const HEAD: bool>(
         &self,
         error: PopError,
         payload: &[u8],
@@ -236,7 +282,7 @@ impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
         waiter: WaiterPointer,
     ) -> Result<Slot, EnqueueError<Option<K>>> {
         match self.acquire_otherwise(error) {
-            Ok(slot) => self.fill_bytes(&self.slots.room(slot), payload, length, completion, waiter),
+            Ok(slot) => self.fill_bytes::<HEAD>(&self.slots.room(slot), payload, length, completion, waiter),
             Err(kind) => Err(EnqueueError::new(kind, completion)),
         }
     }
@@ -244,7 +290,7 @@ impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
     /// `payload` is `length` bytes, and no longer than `limit`.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the one body of two paths, one of them cold")]
-    fn fill_bytes(
+    fn fill_bytes<const HEAD: bool>(
         &self,
         room: &Room<'_, K, C>,
         payload: &[u8],
@@ -257,11 +303,11 @@ impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
         unsafe { room.payload.copy_from_nonoverlapping(bytes, payload.len()) };
         // SAFETY: the room is this caller's.
         unsafe { Self::prepare(room, Some(length), completion, waiter) };
-        if self.pending.0.join(room.slot.index(), &room.control.link) {
+        if !HEAD && self.pending.0.join(room.slot.index(), &room.control.link) {
             return Ok(room.slot);
         }
         // SAFETY: filled, and not pushed.
-        unsafe { self.push_bytes(room.slot, length) }
+        unsafe { self.push_bytes::<HEAD>(room.slot, length) }
     }
 
     /// Pushes what could not join, or clears it and gives it back.
@@ -270,9 +316,13 @@ impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
     /// The caller owns the slot, which holds `length` bytes, and does not afterwards.
     #[cold]
     #[inline(never)]
-    unsafe fn push_bytes(&self, slot: Slot, length: u32) -> Result<Slot, EnqueueError<Option<K>>> {
+    unsafe fn push_bytes<const HEAD: bool>(
+        &self,
+        slot: Slot,
+        length: u32,
+    ) -> Result<Slot, EnqueueError<Option<K>>> {
         // SAFETY: the caller's.
-        let Err(kind) = (unsafe { self.push(slot) }) else {
+        let Err(kind) = (unsafe { self.push::<HEAD>(slot) }) else {
             return Ok(slot);
         };
         // SAFETY: still the caller's.
@@ -286,7 +336,7 @@ impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
 }
 
 impl<T: Send + 'static, K: Completion, C: Context, const VARIANT: u8> Core<T, K, C, VARIANT> {
-    /// Moves a value in and pushes it.
+    /// Moves a value in and pushes it, at the tail.
     #[inline]
     pub(crate) fn submit_value(
         &self,
@@ -294,16 +344,26 @@ impl<T: Send + 'static, K: Completion, C: Context, const VARIANT: u8> Core<T, K,
         completion: Option<K>,
         waiter: WaiterPointer,
     ) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
+        self.submit_value_at::<false>(payload, completion, waiter)
+    }
+
+    /// Moves a value in and pushes it.
+    pub(crate) fn submit_value_at<const HEAD: bool>(
+        &self,
+        payload: T,
+        completion: Option<K>,
+        waiter: WaiterPointer,
+    ) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
         check_irql(Irql::DISPATCH, "QueuedWorkItem::enqueue");
         match self.slots.pop() {
-            Ok(room) => self.fill_value(&room, payload, completion, waiter),
-            Err(error) => self.submit_value_otherwise(error, payload, completion, waiter),
+            Ok(room) => self.fill_value::<HEAD>(&room, payload, completion, waiter),
+            Err(error) => self.submit_value_otherwise::<HEAD>(error, payload, completion, waiter),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn submit_value_otherwise(
+    fn submit_value_otherwise<const HEAD: bool>(
         &self,
         error: PopError,
         payload: T,
@@ -311,14 +371,14 @@ impl<T: Send + 'static, K: Completion, C: Context, const VARIANT: u8> Core<T, K,
         waiter: WaiterPointer,
     ) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
         match self.acquire_otherwise(error) {
-            Ok(slot) => self.fill_value(&self.slots.room(slot), payload, completion, waiter),
+            Ok(slot) => self.fill_value::<HEAD>(&self.slots.room(slot), payload, completion, waiter),
             Err(kind) => Err(EnqueueError::new(kind, (payload, completion))),
         }
     }
 
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the one body of two paths, one of them cold")]
-    fn fill_value(
+    fn fill_value<const HEAD: bool>(
         &self,
         room: &Room<'_, K, C>,
         payload: T,
@@ -329,11 +389,11 @@ impl<T: Send + 'static, K: Completion, C: Context, const VARIANT: u8> Core<T, K,
         unsafe { room.payload.cast::<T>().write(payload) };
         // SAFETY: the room is this caller's.
         unsafe { Self::prepare(room, None, completion, waiter) };
-        if self.pending.0.join(room.slot.index(), &room.control.link) {
+        if !HEAD && self.pending.0.join(room.slot.index(), &room.control.link) {
             return Ok(room.slot);
         }
         // SAFETY: filled, and not pushed.
-        unsafe { self.push_value(room.slot) }
+        unsafe { self.push_value::<HEAD>(room.slot) }
     }
 
     /// Pushes what could not join, or takes it out again and gives the buffer back.
@@ -342,9 +402,9 @@ impl<T: Send + 'static, K: Completion, C: Context, const VARIANT: u8> Core<T, K,
     /// The caller owns the slot, which holds a value, and does not afterwards.
     #[cold]
     #[inline(never)]
-    unsafe fn push_value(&self, slot: Slot) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
+    unsafe fn push_value<const HEAD: bool>(&self, slot: Slot) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
         // SAFETY: the caller's.
-        let Err(kind) = (unsafe { self.push(slot) }) else {
+        let Err(kind) = (unsafe { self.push::<HEAD>(slot) }) else {
             return Ok(slot);
         };
         // SAFETY: still the caller's.

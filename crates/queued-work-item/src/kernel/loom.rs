@@ -13,8 +13,10 @@ use super::{EventKind, Irql, Pool, Target};
 use crate::NtStatus;
 
 pub(crate) mod parameters;
+mod thread;
 mod timer;
 
+pub(crate) use self::thread::Thread;
 pub(crate) use self::timer::Timer;
 pub(crate) use loom::cell;
 pub(crate) use loom::sync::atomic;

@@ -14,6 +14,7 @@
 //! | `WorkItem`, `Parent` | a routine started later on a system thread at `PASSIVE_LEVEL`; the object it hangs on |
 //! | `Timer` | a routine called once, at `DISPATCH_LEVEL`, when its time has come; and the clock that it goes by |
 //! | `RawDescriptor` | a buffer's address and length, as the framework takes them |
+//! | `Thread` | a thread of the driver's own, to be waited for |
 //! | `parameters` | numbers that outlive the driver, by name, in its `Parameters` key; at `PASSIVE_LEVEL` |
 //! | `atomic`, `cell` | `core`'s own, or the model checker's |
 //!
@@ -46,6 +47,7 @@ use self::host as backend;
 use core::fmt;
 use core::ptr::NonNull;
 
+pub(crate) use self::backend::Thread;
 #[cfg(loom)]
 pub(crate) use self::backend::cell;
 pub(crate) use self::backend::parameters;

@@ -23,9 +23,11 @@ use super::{EventKind, Irql, MemoryDescriptor, Pool};
 
 mod object;
 pub(crate) mod parameters;
+mod thread;
 mod timer;
 mod work;
 
+pub(crate) use self::thread::Thread;
 pub(crate) use self::timer::Timer;
 pub(crate) use self::work::WorkItem;
 pub(crate) use core::sync::atomic;

@@ -16,6 +16,7 @@ mod queue;
 mod rundown;
 mod scheduled_task;
 mod stop;
+mod threaded;
 mod waiter;
 
 /// Runs a model with at most `preemptions` switches away from a thread that could go on: what finds nearly every

@@ -1,6 +1,9 @@
 //! What the verbs are told, and what they tell.
 
-use crate::NtStatus;
+use crate::engine::Core;
+use crate::kernel::atomic::{AtomicU64, Ordering};
+use crate::payload::Payload;
+use crate::{Completion, Context, NtStatus};
 
 /// What a close does with what has not begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,4 +56,21 @@ pub struct Counters {
     pub refused_too_long: u64,
     /// Enqueues refused because the queue was closing.
     pub refused_closing: u64,
+}
+
+impl Counters {
+    pub(crate) fn of<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8>(
+        core: &Core<T, K, C, VARIANT>,
+    ) -> Self {
+        let refused = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let ready = core.look();
+        Self {
+            enqueued: ready.pushes(),
+            executed: ready.executed(),
+            cancelled: ready.cancelled,
+            refused_full: refused(&core.refused.full),
+            refused_too_long: refused(&core.refused.too_long),
+            refused_closing: refused(&core.refused.closing),
+        }
+    }
 }

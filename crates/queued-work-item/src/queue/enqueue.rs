@@ -153,14 +153,16 @@ impl<T: Send + 'static, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
     }
 }
 
-fn returned<K>(completion: Option<K>) -> K {
+pub(crate) fn returned<K>(completion: Option<K>) -> K {
     let Some(completion) = completion else {
         unreachable!("a refusal returns what was moved in")
     };
     completion
 }
 
-fn conclude<P>(waited: Result<Option<Outcome>, EnqueueError<P>>) -> Result<WaitOutcome, WaitError<P>> {
+pub(crate) fn conclude<P>(
+    waited: Result<Option<Outcome>, EnqueueError<P>>,
+) -> Result<WaitOutcome, WaitError<P>> {
     match waited {
         Ok(Some(Outcome::Ran(status))) => Ok(WaitOutcome::Ran(status)),
         Ok(Some(Outcome::Cancelled)) => Err(WaitError::Cancelled),

@@ -10,12 +10,12 @@ use core::ptr::NonNull;
 
 use crate::cleanup::Cleanup;
 use crate::engine::Core;
-use crate::kernel::atomic::Ordering;
 use crate::kernel::{Irql, Parent, check_irql};
 use crate::payload::Payload;
 use crate::{Completion, Config, CreateError, Item, NoCompletion, Passive, PossibleDeadlock};
 
 pub use self::answers::{Close, Closed, Counters, WaitOutcome};
+pub(crate) use self::enqueue::{conclude, returned};
 pub use self::paged::PagedQueuedWorkItem;
 
 /// A buffer's context: room of its own for each run, reset to the default between uses.
@@ -257,17 +257,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
 
     /// What happened so far. IRQL `<= DISPATCH_LEVEL`.
     pub fn counters(&self) -> Counters {
-        let core = self.core();
-        let refused = |counter: &crate::kernel::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let ready = core.look();
-        Counters {
-            enqueued: ready.pushes(),
-            executed: ready.executed(),
-            cancelled: ready.cancelled,
-            refused_full: refused(&core.refused.full),
-            refused_too_long: refused(&core.refused.too_long),
-            refused_closing: refused(&core.refused.closing),
-        }
+        Counters::of(self.core())
     }
 }
 

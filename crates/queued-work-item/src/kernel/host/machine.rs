@@ -91,6 +91,7 @@ pub(super) struct Inner {
     held_expiries: Mutex<Vec<HeldExpiry>>,
     pub(super) clock: Clock,
     pub(super) parameters: Parameters,
+    priority: Mutex<Option<i32>>,
 }
 
 impl Inner {
@@ -130,6 +131,14 @@ impl Inner {
 
     fn held(&self) -> MutexGuard<'_, Vec<HeldStart>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_priority(&self, priority: Option<i32>) {
+        *self.priority.lock().unwrap_or_else(PoisonError::into_inner) = priority;
+    }
+
+    pub(super) fn priority(&self) -> Option<i32> {
+        *self.priority.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn hold_expiry(&self, expiry: HeldExpiry) {

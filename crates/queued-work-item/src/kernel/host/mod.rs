@@ -10,6 +10,7 @@ mod machine;
 mod memory;
 pub(crate) mod parameters;
 mod sync;
+mod thread;
 mod timer;
 mod work;
 mod workers;
@@ -23,6 +24,7 @@ pub use self::work::{HostObject, Parent};
 pub(crate) use self::irql::{check_irql, check_irql_is};
 pub(crate) use self::memory::{allocate, free};
 pub(crate) use self::sync::{OldIrql, RawEvent, RawSpinLock};
+pub(crate) use self::thread::Thread;
 pub(crate) use self::timer::Timer;
 pub(crate) use self::work::WorkItem;
 
