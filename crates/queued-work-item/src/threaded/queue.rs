@@ -259,6 +259,15 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> ThreadedBufferQueue<T, K, C
         self.core().slots.max()
     }
 
+    /// The most items that [`len`](Self::len) would have told at one time, as noted when an enqueue found no buffer, when
+    /// a cancel came, and whenever the thread went to its list. IRQL `<= DISPATCH_LEVEL`.
+    pub fn high_water_mark(&self) -> u32 {
+        let core = self.core();
+        let ready = core.look();
+        let high = ready.high_water.max(ready.length());
+        u32::try_from(high).unwrap_or(u32::MAX).min(core.slots.max())
+    }
+
     /// What happened so far; an item that was pended counts as executed when its worker has returned. IRQL
     /// `<= DISPATCH_LEVEL`.
     pub fn counters(&self) -> Counters {
