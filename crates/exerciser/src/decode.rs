@@ -6,11 +6,11 @@ use core::time::Duration;
 
 use queued_work_item_ioctl as ioctl;
 use queued_work_item_ioctl::{
-    BENCHMARK, BatchReply, BenchmarkReply, CANCEL, CLOSE, CONFIGURE, CONTRACT_VERSION, CancelReply,
+    BENCHMARK, BatchReply, BenchmarkReply, CANCEL, CLOSE, COMPLETE, CONFIGURE, CONTRACT_VERSION, CancelReply,
     CloseReply, ENQUEUE, ENQUEUE_AND_WAIT, ENQUEUE_BATCH, FLUSH, GATE, Header, LogReply, READ_LOG, RELEASE,
-    STATISTICS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER,
-    STATUS_REVISION_MISMATCH, STRESS, STRESS_PROGRESS, StatisticsReply, StressReply, VERSION, VersionReply,
-    WaitReply, limits,
+    START, STATISTICS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER,
+    STATUS_REVISION_MISMATCH, STOP, STRESS, STRESS_PROGRESS, StatisticsReply, StopReply, StressReply,
+    VERSION, VersionReply, WaitReply, limits,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -67,11 +67,31 @@ pub(crate) enum Command<'a> {
         slot: usize,
         from: u64,
     },
+    Start {
+        slot: usize,
+    },
+    Stop {
+        slot: usize,
+    },
+    Complete {
+        slot: usize,
+        tag: u64,
+        status: u32,
+        at: Level,
+    },
     /// To the task of this slot.
     Task {
         slot: usize,
         command: TaskCommand,
     },
+}
+
+/// Where a pended item is completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Passive,
+    SpinLock,
+    Dpc,
 }
 
 /// What an instance is made as.
@@ -82,8 +102,19 @@ pub(crate) struct Shape {
     /// At least `buffer_count`: more where a lookaside list may add some.
     pub(crate) max_buffers: u32,
     pub(crate) context_size: u32,
-    pub(crate) paged: bool,
+    pub(crate) kind: Kind,
     pub(crate) reuse_cleanup: bool,
+}
+
+/// What its queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Nonpaged,
+    Paged,
+    Threaded {
+        priority: Option<i32>,
+        waits_for_pended: bool,
+    },
 }
 
 impl Shape {
@@ -98,6 +129,8 @@ impl Shape {
 pub(crate) struct Item<'a> {
     pub(crate) tag: u64,
     pub(crate) bytes: &'a [u8],
+    pub(crate) at_head: bool,
+    pub(crate) pend: bool,
 }
 
 /// Reads a request. The order of the checks is part of the contract: code, version, lengths of the input, instance and
@@ -143,6 +176,9 @@ pub(crate) fn decode(code: u32, input: &[u8], output_length: usize) -> Result<Co
             header(input)?;
             (Command::StressProgress, size_of::<StressReply>())
         }
+        START => (Command::Start { slot: header(input)? }, 0),
+        STOP => (Command::Stop { slot: header(input)? }, size_of::<StopReply>()),
+        COMPLETE => (complete(input)?, 0),
         _ => task::decode(code, input)?,
     };
     if output_length < output {
@@ -204,6 +240,8 @@ fn configure(input: &[u8]) -> Result<Command<'static>, u32> {
         context_size,
         flags,
         pool,
+        kind,
+        priority,
     } = request;
     let max_buffers = if max_buffers == 0 {
         buffer_count
@@ -216,12 +254,23 @@ fn configure(input: &[u8]) -> Result<Command<'static>, u32> {
         && buffer_size <= limits::BUFFER_SIZE
         && u64::from(max_buffers) * u64::from(buffer_size) <= limits::INSTANCE_BYTES
         && context_size <= limits::CONTEXT_SIZE;
-    if !fits || flags & !ioctl::Configure::REUSE_CLEANUP != 0 {
+    let known = ioctl::Configure::REUSE_CLEANUP | ioctl::Configure::WAIT_FOR_PENDED;
+    if !fits || flags & !known != 0 {
         return Err(STATUS_INVALID_PARAMETER);
     }
-    let paged = match pool {
-        ioctl::Configure::NONPAGED => false,
-        ioctl::Configure::PAGED => true,
+    let waits_for_pended = flags & ioctl::Configure::WAIT_FOR_PENDED != 0;
+    let kind = match (kind, pool) {
+        (ioctl::Configure::THREADED, ioctl::Configure::NONPAGED) if priority <= limits::PRIORITY => {
+            Kind::Threaded {
+                priority: (priority != 0).then_some(priority.cast_signed()),
+                waits_for_pended,
+            }
+        }
+        (ioctl::Configure::QUEUED_WORK_ITEM, pool) if priority == 0 && !waits_for_pended => match pool {
+            ioctl::Configure::NONPAGED => Kind::Nonpaged,
+            ioctl::Configure::PAGED => Kind::Paged,
+            _ => return Err(STATUS_INVALID_PARAMETER),
+        },
         _ => return Err(STATUS_INVALID_PARAMETER),
     };
     let shape = Shape {
@@ -229,7 +278,7 @@ fn configure(input: &[u8]) -> Result<Command<'static>, u32> {
         buffer_size,
         max_buffers,
         context_size,
-        paged,
+        kind,
         reuse_cleanup: flags & ioctl::Configure::REUSE_CLEANUP != 0,
     };
     Ok(Command::Configure { slot, shape })
@@ -265,12 +314,19 @@ fn item(input: &[u8]) -> Result<(usize, Item<'_>, Option<Duration>), u32> {
     let fits = spend_us <= limits::SPEND_US
         && again <= limits::AGAIN
         && timeout_ms <= if timed { limits::TIMEOUT_MS } else { 0 };
-    let flags = flags & !(ioctl::Enqueue::SET_STATUS | ioctl::Enqueue::TIMEOUT);
-    if !fits || flags != 0 || reserved != 0 {
+    let known =
+        ioctl::Enqueue::SET_STATUS | ioctl::Enqueue::TIMEOUT | ioctl::Enqueue::AT_HEAD | ioctl::Enqueue::PEND;
+    if !fits || flags & !known != 0 || reserved != 0 {
         return Err(STATUS_INVALID_PARAMETER);
     }
     let timeout = timed.then(|| Duration::from_millis(u64::from(timeout_ms)));
-    Ok((slot, Item { tag, bytes: input }, timeout))
+    let item = Item {
+        tag,
+        bytes: input,
+        at_head: flags & ioctl::Enqueue::AT_HEAD != 0,
+        pend: flags & ioctl::Enqueue::PEND != 0,
+    };
+    Ok((slot, item, timeout))
 }
 
 /// How many items there are; that they are whole, and nothing but they.
@@ -318,8 +374,13 @@ fn stress(input: &[u8]) -> Result<Command<'static>, u32> {
         payload,
         buffer_count,
         mode,
-        reserved,
+        kind,
     } = request;
+    let threaded = match kind {
+        ioctl::Configure::QUEUED_WORK_ITEM => false,
+        ioctl::Configure::THREADED => true,
+        _ => return Err(STATUS_INVALID_PARAMETER),
+    };
     let mode = match mode {
         ioctl::Stress::PASSIVE => Mode::Passive,
         ioctl::Stress::SPIN_LOCK => Mode::SpinLock,
@@ -331,7 +392,7 @@ fn stress(input: &[u8]) -> Result<Command<'static>, u32> {
         && (8..=limits::STRESS_PAYLOAD).contains(&payload)
         && (1..=limits::BUFFER_COUNT).contains(&buffer_count)
         && u64::from(buffer_count) * u64::from(payload) <= limits::INSTANCE_BYTES;
-    if !fits || reserved != 0 {
+    if !fits {
         return Err(STATUS_INVALID_PARAMETER);
     }
     let plan = Plan {
@@ -340,8 +401,24 @@ fn stress(input: &[u8]) -> Result<Command<'static>, u32> {
         payload,
         buffer_count,
         mode,
+        threaded,
     };
     Ok(Command::Stress { plan })
+}
+
+fn complete(input: &[u8]) -> Result<Command<'static>, u32> {
+    let (request, slot) = whole::<ioctl::Complete>(input)?;
+    Ok(Command::Complete {
+        slot,
+        tag: request.tag,
+        status: request.status,
+        at: match request.at {
+            ioctl::Complete::PASSIVE => Level::Passive,
+            ioctl::Complete::SPIN_LOCK => Level::SpinLock,
+            ioctl::Complete::DPC => Level::Dpc,
+            _ => return Err(STATUS_INVALID_PARAMETER),
+        },
+    })
 }
 
 fn benchmark(input: &[u8]) -> Result<Command<'static>, u32> {

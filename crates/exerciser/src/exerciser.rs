@@ -187,6 +187,14 @@ impl<P: Platform> Exerciser<P> {
                 self.flush(slot, request)?;
                 Done::Later
             }
+            Command::Start { slot } => self.start(slot, request)?,
+            Command::Stop { slot } => self.stop(slot, request)?,
+            Command::Complete {
+                slot,
+                tag,
+                status,
+                at,
+            } => self.complete(slot, tag, status, at, request)?,
             Command::Close { slot, cancel } => {
                 self.close(slot, if cancel { Close::Cancel } else { Close::Drain }, request)?;
                 Done::Later

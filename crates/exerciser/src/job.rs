@@ -3,20 +3,24 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use queued_work_item::kernel::Shared;
-use queued_work_item::{Close, Passive, WaitError, WaitOutcome};
-use queued_work_item_ioctl::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS, StressReply};
+use queued_work_item::kernel::{Shared, SpinLock};
+use queued_work_item::{Close, NtStatus, Passive, WaitError, WaitOutcome};
+use queued_work_item_ioctl::{
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_NOT_FOUND, STATUS_SUCCESS, StopReply,
+    StressReply,
+};
 use zerocopy::IntoBytes;
 
 use crate::budget::{Charge, Solo};
 use crate::life::Permit;
 use crate::pending::Answer;
+use crate::queue::Place;
 use crate::record::Waiter;
 use crate::slot::Instance;
 use crate::stress::{self, Plan};
 use crate::tally::Tally;
 use crate::task::Errand;
-use crate::{Exerciser, Platform, Ticket, benchmark};
+use crate::{Dpcs, Exerciser, Platform, Ticket, benchmark};
 
 /// A flush, a close, a bounded wait, a load or a task's errand that a request waits for: run it on a thread that it may
 /// block.
@@ -41,14 +45,23 @@ pub(crate) enum Work<T: Ticket> {
     Wait {
         instance: Shared<Instance<T>>,
         bytes: Vec<u8>,
+        place: Place,
         timeout: Duration,
     },
-    /// Only for a request that is armed: its answer is more than a status.
+    /// Make the instance's thread.
+    Start(Shared<Instance<T>>),
+    /// End it. Only for a request that is armed, as what follows.
+    Stop(Shared<Instance<T>>),
+    /// Complete a pended item in a DPC.
+    CompleteInDpc {
+        instance: Shared<Instance<T>>,
+        tag: u64,
+        status: NtStatus,
+    },
     Task {
         slot: usize,
         errand: Errand,
     },
-    /// The same.
     Load {
         load: Load,
         /// To see whether the request still waits.
@@ -120,8 +133,34 @@ impl<P: Platform> Job<P> {
             Work::Wait {
                 instance,
                 bytes,
+                place,
                 timeout,
-            } => wait(&instance, &bytes, timeout, passive),
+            } => wait(&instance, &bytes, place, timeout, passive),
+            Work::Start(instance) => match instance.queue.start_thread(passive) {
+                Ok(()) => Answer::Status(STATUS_SUCCESS),
+                Err(error) => Answer::Status(error.status().0.cast_unsigned()),
+            },
+            Work::Stop(instance) => match instance.queue.stop_thread(passive) {
+                Ok(cancelled) => {
+                    waiter.settle_with(StopReply { cancelled }.as_bytes());
+                    return Finished {
+                        _exerciser: exerciser,
+                        _permit: permit,
+                    };
+                }
+                Err(error) => Answer::Status(error.status().0.cast_unsigned()),
+            },
+            Work::CompleteInDpc {
+                instance,
+                tag,
+                status,
+            } => Answer::Status(complete_in_dpc(
+                exerciser.platform(),
+                &instance,
+                tag,
+                status,
+                passive,
+            )),
             Work::Close { slot, instance, how } => match exerciser
                 .slot(slot)
                 .map(|slot| slot.close(instance, how, passive))
@@ -172,10 +211,45 @@ impl<P: Platform> Job<P> {
     }
 }
 
-fn wait<T: Ticket>(instance: &Instance<T>, bytes: &[u8], timeout: Duration, passive: &mut Passive) -> Answer {
+/// Completes the pended item with this tag, in a DPC. What is to be answered.
+fn complete_in_dpc<P: Platform>(
+    platform: &P,
+    instance: &Instance<P::Ticket>,
+    tag: u64,
+    status: NtStatus,
+    passive: &mut Passive,
+) -> u32 {
+    // First, so that an item that is taken is completed.
+    let Some(dpc) = platform.dpcs(1) else {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    };
+    let Some(item) = instance.queue.take_pended(tag) else {
+        return STATUS_NOT_FOUND;
+    };
+    let item = SpinLock::new(Some(item));
+    dpc.round(
+        &|_| {
+            // Its own statement: the lock is not held while the item is completed.
+            let item = item.lock().take();
+            if let Some(item) = item {
+                item.complete(status);
+            }
+        },
+        passive,
+    );
+    STATUS_SUCCESS
+}
+
+fn wait<T: Ticket>(
+    instance: &Instance<T>,
+    bytes: &[u8],
+    place: Place,
+    timeout: Duration,
+    passive: &mut Passive,
+) -> Answer {
     let queue = &instance.queue;
     let counters = &instance.record.counters;
-    match counters.accept_wait(|| queue.enqueue_and_wait_timeout(passive, bytes, timeout)) {
+    match counters.accept_wait(|| queue.enqueue_and_wait_timeout(passive, bytes, place, timeout)) {
         Ok(WaitOutcome::Ran(status)) => Answer::Ran(status.0.cast_unsigned()),
         Ok(WaitOutcome::TimedOut) => Answer::TimedOut,
         Err(WaitError::Cancelled) => Answer::Dropped,

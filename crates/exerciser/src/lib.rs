@@ -33,6 +33,7 @@ mod record;
 mod request;
 mod ring;
 mod scratch;
+mod shelf;
 mod slot;
 mod stress;
 mod tally;

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use queued_work_item::kernel::{Irql, Shared, SpinLock, current_irql, current_thread_id};
 use queued_work_item::{
-    Completion, EnqueueError, EnqueueErrorKind, Item, NtStatus, Outcome, Passive, WaitError, WaitOutcome,
+    Completion, EnqueueError, EnqueueErrorKind, NtStatus, Outcome, Passive, WaitError, WaitOutcome,
 };
 use queued_work_item_ioctl::{self as ioctl, LogEntry, STATUS_CANCELLED, digest, limits};
 use zerocopy::{FromBytes, IntoBytes};
@@ -17,7 +17,6 @@ use zerocopy::{FromBytes, IntoBytes};
 use crate::gate::Gate;
 use crate::pending::{self, Answer};
 use crate::ring::{Cursor, Ring};
-use crate::scratch::Scratch;
 use crate::waits::{Found, Waits};
 use crate::{Handle, Ticket};
 
@@ -50,6 +49,8 @@ pub(crate) struct Counters {
     pub(crate) above_passive: AtomicU64,
     pub(crate) stale_contexts: AtomicU64,
     pub(crate) cleanups: AtomicU64,
+    /// Waiters told above `PASSIVE_LEVEL`.
+    pub(crate) told_at_dispatch: AtomicU64,
     /// The queue's own figure, once it is closed.
     pub(crate) high_water: AtomicU32,
 }
@@ -100,6 +101,15 @@ impl Counters {
     }
 }
 
+/// What has become of an item.
+pub(crate) struct Ran {
+    pub(crate) tag: u64,
+    /// What its callback sets, if anything.
+    pub(crate) status: Option<NtStatus>,
+    /// It is to be pended, where that can be.
+    pub(crate) pend: bool,
+}
+
 impl<T: Ticket> Record<T> {
     /// A record for a queue of `buffer_count` buffers. `None`: no memory.
     pub(crate) fn new(instance: u32, buffer_count: u32) -> Option<Self> {
@@ -123,16 +133,14 @@ impl<T: Ticket> Record<T> {
         })
     }
 
-    /// The callback of the queue: one item, its payload as [`ENQUEUE`](ioctl::ENQUEUE) brought it. `again` enqueues it
-    /// once more.
+    /// The callback of the queue: one item, as [`ENQUEUE`](ioctl::ENQUEUE) brought it. `again` enqueues it once more.
     pub(crate) fn execute(
         &self,
         gate: &Gate,
-        item: &mut Item<'_, [u8], Scratch>,
+        bytes: &mut [u8],
         again: impl FnOnce(&[u8], &Passive),
         passive: &mut Passive,
-    ) {
-        let bytes = item.payload_mut();
+    ) -> Ran {
         if self.running.swap(true, AcqRel) {
             self.counters.overlaps.fetch_add(1, Relaxed);
         }
@@ -171,8 +179,10 @@ impl<T: Ticket> Record<T> {
         }
         self.counters.executed.fetch_add(1, Relaxed);
         self.running.store(false, Release);
-        if let Some(status) = status {
-            item.set_status(NtStatus(status.cast_signed()));
+        Ran {
+            tag: header.tag,
+            status: status.map(|status| NtStatus(status.cast_signed())),
+            pend: header.flags & ioctl::Enqueue::PEND != 0,
         }
     }
 
@@ -249,6 +259,9 @@ impl<T: Ticket> Drop for Waiter<T> {
 
 impl<T: Ticket> Completion for Waiter<T> {
     fn complete(self, outcome: Outcome) {
+        if current_irql() > Irql::PASSIVE {
+            self.record.counters.told_at_dispatch.fetch_add(1, Relaxed);
+        }
         self.settle(match outcome {
             Outcome::Ran(status) => Answer::Ran(status.0.cast_unsigned()),
             Outcome::Cancelled => Answer::Dropped,

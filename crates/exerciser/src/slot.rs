@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use queued_work_item::kernel::{Shared, SpinLock};
-use queued_work_item::{Close, Config, Item, NtStatus, Passive, PossibleDeadlock};
+use queued_work_item::{Close, Config, NtStatus, Passive, PossibleDeadlock};
 use queued_work_item_ioctl::{
     self as ioctl, STATUS_DELETE_PENDING, STATUS_DEVICE_ALREADY_ATTACHED, STATUS_DEVICE_NOT_READY,
     STATUS_INSUFFICIENT_RESOURCES, StatisticsReply,
@@ -12,7 +12,7 @@ use queued_work_item_ioctl::{
 use crate::budget::{Budget, Charge};
 use crate::decode::Shape;
 use crate::gate::Gate;
-use crate::queue::Queue;
+use crate::queue::{Place, Queue};
 use crate::record::{Record, read};
 use crate::scratch::Scratch;
 use crate::{Platform, Ticket};
@@ -140,12 +140,12 @@ impl<T: Ticket> Slot<T> {
             config = config.lookaside(shape.max_buffers);
         }
         let (its_record, gate, state) = (record.clone(), self.gate.clone(), self.state.clone());
-        let callback = move |item: &mut Item<'_, [u8], Scratch>, passive: &mut Passive| {
-            if !item.context_mut().soil(shape.context_size) {
+        let callback = move |bytes: &mut [u8], context: &mut Scratch, passive: &mut Passive| {
+            if !context.soil(shape.context_size) {
                 its_record.counters.stale_contexts.fetch_add(1, Relaxed);
             }
             let again = |bytes: &[u8], passive: &Passive| enqueue_again(&state, bytes, passive);
-            its_record.execute(&gate, item, again, passive);
+            its_record.execute(&gate, bytes, again, passive)
         };
         let cleaned = record.clone();
         let cleanup = move |_: &mut [u8], _: &mut Scratch| {
@@ -211,6 +211,9 @@ impl<T: Ticket> Slot<T> {
         how: Close,
         passive: &mut Passive,
     ) -> Result<u32, NtStatus> {
+        if how == Close::Cancel {
+            instance.queue.let_go();
+        }
         let closed = instance
             .queue
             .close(passive, how)
@@ -246,6 +249,8 @@ impl<T: Ticket> Slot<T> {
         if let Some(instance) = instance {
             instance.keep_counters();
             reply.capacity = instance.queue.capacity();
+            reply.pended = instance.queue.pended();
+            reply.started = u32::from(instance.queue.is_started());
         }
         if let Some(record) = record {
             let counters = &record.counters;
@@ -266,6 +271,7 @@ impl<T: Ticket> Slot<T> {
             reply.above_passive = read(&counters.above_passive);
             reply.stale_contexts = read(&counters.stale_contexts);
             reply.cleanups = read(&counters.cleanups);
+            reply.told_at_dispatch = read(&counters.told_at_dispatch);
             reply.high_water = counters.high_water.load(Acquire);
         }
         reply
@@ -286,6 +292,6 @@ fn enqueue_again<T: Ticket>(state: &SpinLock<State<T>>, bytes: &[u8], passive: &
         let _refused = instance
             .record
             .counters
-            .accept(|| instance.queue.enqueue(passive, bytes));
+            .accept(|| instance.queue.enqueue(passive, bytes, Place::Tail));
     }
 }

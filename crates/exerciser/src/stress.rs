@@ -10,7 +10,11 @@ use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use core::time::Duration;
 
 use queued_work_item::kernel::{Irql, Shared, SpinLock, current_irql};
-use queued_work_item::{Close, Config, EnqueueErrorKind, Item, Passive, PossibleDeadlock, QueuedWorkItem};
+use queued_work_item::threaded::{Disposition, ThreadedConfig, Work, Worker};
+use queued_work_item::{
+    Close, Closed, Config, CreateError, EnqueueError, EnqueueErrorKind, Item, NtStatus, Passive,
+    PossibleDeadlock, QueuedWorkItem, ThreadedBufferQueue,
+};
 use queued_work_item_ioctl::{STATUS_INSUFFICIENT_RESOURCES, StressReply, limits};
 
 use crate::tally::{Ended, Tally, add};
@@ -24,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) payload: u32,
     pub(crate) buffer_count: u32,
     pub(crate) mode: Mode,
+    /// The queue has a thread of its own.
+    pub(crate) threaded: bool,
 }
 
 /// What the producers are.
@@ -49,7 +55,63 @@ const STRIDE: u32 = 64;
 /// How long a producer waits for a buffer before it looks whether to go on.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-type Queue = QueuedWorkItem<[u8], Ended>;
+/// What is loaded.
+enum Queue {
+    WorkItem(QueuedWorkItem<[u8], Ended>),
+    Threaded(ThreadedBufferQueue<[u8], Ended>),
+}
+
+impl Queue {
+    /// Creates it, and has it begin.
+    fn new<P: Platform>(
+        platform: &P,
+        plan: &Plan,
+        mut checker: Checker,
+        passive: &mut Passive,
+    ) -> Result<Self, u32> {
+        let config = Config::new(plan.buffer_count).buffer_size(plan.payload as usize);
+        let refused = |error: CreateError| error.status().0.cast_unsigned();
+        if !plan.threaded {
+            let callback = move |item: &mut Item<'_, [u8]>, _: &mut Passive| checker.run(item.payload());
+            let queue = QueuedWorkItem::create(passive, platform.parent(), &config, callback);
+            return queue.map(Self::WorkItem).map_err(refused);
+        }
+        let queue = ThreadedBufferQueue::create_with_worker(passive, &ThreadedConfig::new(config), checker)
+            .map_err(refused)?;
+        queue
+            .start(passive)
+            .map_err(|error| error.status().0.cast_unsigned())?;
+        Ok(Self::Threaded(queue))
+    }
+
+    fn enqueue(&self, payload: &[u8], ended: Ended) -> Result<(), EnqueueError<Ended>> {
+        match self {
+            Self::WorkItem(queue) => queue.enqueue_with(payload, ended),
+            Self::Threaded(queue) => queue.enqueue_with(payload, ended),
+        }
+    }
+
+    fn close(&self, passive: &mut Passive, how: Close) -> Result<Closed, PossibleDeadlock> {
+        match self {
+            Self::WorkItem(queue) => queue.close(passive, how),
+            Self::Threaded(queue) => queue.close(passive, how),
+        }
+    }
+
+    fn high_water_mark(&self) -> u32 {
+        match self {
+            Self::WorkItem(queue) => queue.high_water_mark(),
+            Self::Threaded(queue) => queue.high_water_mark(),
+        }
+    }
+}
+
+impl Worker<[u8]> for Checker {
+    fn work<'a>(&mut self, work: Work<'a, [u8]>, _: &mut Passive) -> Disposition<'a> {
+        self.run(work.payload());
+        work.complete(NtStatus::SUCCESS)
+    }
+}
 
 /// Writes the payload of a producer's item.
 fn write(payload: &mut [u8], producer: u32, sequence: u32) {
@@ -117,9 +179,9 @@ struct Load<'a> {
 
 impl Load<'_> {
     /// Enqueues one item.
-    fn enqueue(&self, payload: &[u8]) -> Result<(), EnqueueErrorKind> {
-        self.tally
-            .enqueue(|| self.queue.enqueue_with(payload, Ended(self.tally.clone())))
+    fn enqueue(&self, payload: &[u8], producer: u32, sequence: u32) -> Result<(), EnqueueErrorKind> {
+        let ended = Ended::new(self.tally, self.plan.threaded.then_some((producer, sequence)));
+        self.tally.enqueue(|| self.queue.enqueue(payload, ended))
     }
 
     /// The place for a payload, out of which it is copied.
@@ -141,7 +203,7 @@ impl Load<'_> {
             loop {
                 let enqueued = {
                     let _guard = under_lock.then(|| lock.lock_from_passive(passive));
-                    self.enqueue(payload)
+                    self.enqueue(payload, producer, sequence)
                 };
                 match enqueued {
                     Ok(()) => break,
@@ -205,7 +267,7 @@ impl Load<'_> {
         let end = begin.saturating_add(STRIDE).min(self.plan.items);
         for sequence in begin..end {
             write(payload, producer, sequence);
-            if self.enqueue(payload).is_err() {
+            if self.enqueue(payload, producer, sequence).is_err() {
                 return;
             }
             // Rounds do not overlap: nobody else writes it.
@@ -226,19 +288,12 @@ pub(crate) fn run<P: Platform>(
     next.try_reserve_exact(plan.producers as usize)
         .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     next.resize(plan.producers as usize, 0);
-    let mut checker = Checker {
+    let checker = Checker {
         tally: tally.clone(),
         next,
         length: plan.payload as usize,
     };
-    let config = Config::new(plan.buffer_count).buffer_size(plan.payload as usize);
-    let queue = Queue::create(
-        passive,
-        platform.parent(),
-        &config,
-        move |item: &mut Item<'_, [u8]>, _: &mut Passive| checker.run(item.payload()),
-    )
-    .map_err(|error| error.status().0.cast_unsigned())?;
+    let queue = Queue::new(platform, plan, checker, passive)?;
     let load = Load {
         plan,
         queue: &queue,

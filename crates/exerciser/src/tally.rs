@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 use queued_work_item::kernel::{Event, EventKind, Shared, current_irql, performance_counter};
 use queued_work_item::{Completion, CreateError, EnqueueError, EnqueueErrorKind, Outcome};
-use queued_work_item_ioctl::StressReply;
+use queued_work_item_ioctl::{StressReply, limits};
 
 use crate::record::read;
 
@@ -17,6 +17,9 @@ pub(crate) struct Tally {
     refused_full: AtomicU64,
     refused_other: AtomicU64,
     pub(crate) order_errors: AtomicU64,
+    finish_errors: AtomicU64,
+    /// By producer, the number of the item that is to finish next.
+    finished: [AtomicU32; limits::STRESS_PRODUCERS as usize],
     pub(crate) payload_errors: AtomicU64,
     pub(crate) overlaps: AtomicU64,
     pub(crate) above_passive: AtomicU64,
@@ -47,6 +50,8 @@ impl Tally {
             refused_full: AtomicU64::new(0),
             refused_other: AtomicU64::new(0),
             order_errors: AtomicU64::new(0),
+            finish_errors: AtomicU64::new(0),
+            finished: [const { AtomicU32::new(0) }; limits::STRESS_PRODUCERS as usize],
             payload_errors: AtomicU64::new(0),
             overlaps: AtomicU64::new(0),
             above_passive: AtomicU64::new(0),
@@ -118,6 +123,7 @@ impl Tally {
             refused_full: read(&self.refused_full),
             refused_other: read(&self.refused_other),
             order_errors: read(&self.order_errors),
+            finish_errors: read(&self.finish_errors),
             payload_errors: read(&self.payload_errors),
             overlaps: read(&self.overlaps),
             above_passive: read(&self.above_passive),
@@ -129,16 +135,39 @@ impl Tally {
 }
 
 /// The completion of a load's items.
-pub(crate) struct Ended(pub(crate) Shared<Tally>);
+pub(crate) struct Ended {
+    tally: Shared<Tally>,
+    /// Whose item it is, and which, where items finish in order.
+    item: Option<(u32, u32)>,
+}
+
+impl Ended {
+    pub(crate) fn new(tally: &Shared<Tally>, item: Option<(u32, u32)>) -> Self {
+        Self {
+            tally: tally.clone(),
+            item,
+        }
+    }
+}
 
 impl Completion for Ended {
     fn complete(self, outcome: Outcome) {
-        add(match outcome {
-            Outcome::Ran(_) => &self.0.completed,
-            Outcome::Cancelled => &self.0.cancelled,
-        });
-        if self.0.wanted.swap(false, AcqRel) {
-            self.0.room.set();
+        let Self { tally, item } = self;
+        match outcome {
+            Outcome::Ran(_) => {
+                if let Some((producer, sequence)) = item
+                    && let Some(next) = tally.finished.get(producer as usize)
+                    // Items that ran finish one at a time: two at once would be such an error, and show as one.
+                    && next.swap(sequence.wrapping_add(1), AcqRel) != sequence
+                {
+                    add(&tally.finish_errors);
+                }
+                add(&tally.completed);
+            }
+            Outcome::Cancelled => add(&tally.cancelled),
+        }
+        if tally.wanted.swap(false, AcqRel) {
+            tally.room.set();
         }
     }
 }

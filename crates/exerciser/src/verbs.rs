@@ -3,22 +3,24 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use queued_work_item::kernel::Shared;
-use queued_work_item::{Close, Passive};
+use queued_work_item::kernel::{Shared, SpinLock};
+use queued_work_item::{Close, NtStatus, Passive};
 use queued_work_item_ioctl::{
     Batch, BatchReply, CONTRACT_VERSION, LogEntry, LogReply, STATUS_BUFFER_TOO_SMALL,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
-    VersionReply, limits,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER, STATUS_NOT_FOUND,
+    STATUS_NOT_SUPPORTED, STATUS_SUCCESS, VersionReply, limits,
 };
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::budget::{Budget, Solo};
-use crate::decode::{self, Item};
+use crate::decode::{self, Item, Level};
 use crate::exerciser::Done;
 use crate::job::{Load, Work};
 use crate::life::{Life, Permit, Stay};
+use crate::queue::Place;
 use crate::record::{Record, Waiter};
 use crate::ring::{Cursor, Entry};
+use crate::slot::Instance;
 use crate::stress::Plan;
 use crate::tally::Tally;
 use crate::{Exerciser, Job, Platform, Request, Worker, benchmark, pending};
@@ -29,10 +31,11 @@ const LOG_CHUNK: usize = 16;
 impl<P: Platform> Exerciser<P> {
     pub(crate) fn enqueue(&self, slot: usize, item: &Item<'_>, passive: &Passive) -> Result<(), u32> {
         let instance = self.at(slot)?.instance_to_enqueue()?;
+        let place = place(&instance, item)?;
         instance
             .record
             .counters
-            .accept(|| instance.queue.enqueue(passive, item.bytes))
+            .accept(|| instance.queue.enqueue(passive, item.bytes, place))
             .map_err(|error| status_of(&error))
     }
 
@@ -44,6 +47,7 @@ impl<P: Platform> Exerciser<P> {
         passive: &Passive,
     ) -> Result<(), u32> {
         let instance = self.at(slot)?.instance_to_enqueue()?;
+        let place = place(&instance, item)?;
         let ticket = request.ticket();
         pending::Pending::set_tag(crate::Ticket::pending(&ticket), item.tag);
         let waiter = Waiter::new(&instance.record, request.handle(), ticket)
@@ -52,7 +56,7 @@ impl<P: Platform> Exerciser<P> {
         instance
             .record
             .counters
-            .accept(|| instance.queue.enqueue_with(passive, item.bytes, waiter))
+            .accept(|| instance.queue.enqueue_with(passive, item.bytes, place, waiter))
             .map_err(|error| status_of(&error))
     }
 
@@ -65,6 +69,7 @@ impl<P: Platform> Exerciser<P> {
     ) -> Result<(), u32> {
         let (permit, worker) = self.reserve()?;
         let instance = self.at(slot)?.instance_to_enqueue()?;
+        let place = place(&instance, item)?;
         // The request may be answered, and its buffer gone, before the item is enqueued. The length is bounded first.
         let longest = size_of::<queued_work_item_ioctl::Enqueue>() + limits::BUFFER_SIZE as usize;
         if item.bytes.len() > longest {
@@ -84,6 +89,7 @@ impl<P: Platform> Exerciser<P> {
             work: Work::Wait {
                 instance,
                 bytes,
+                place,
                 timeout,
             },
             exerciser,
@@ -166,6 +172,9 @@ impl<P: Platform> Exerciser<P> {
     pub(crate) fn flush(&self, slot: usize, request: &P::Request) -> Result<(), u32> {
         let (permit, worker) = self.reserve()?;
         let instance = self.at(slot)?.open_instance()?;
+        if instance.queue.is_threaded() {
+            return Err(STATUS_NOT_SUPPORTED);
+        }
         let waiter = waiter(&instance.record, request)?;
         let exerciser = self.clone();
         worker.run(Job {
@@ -175,6 +184,61 @@ impl<P: Platform> Exerciser<P> {
             permit,
         });
         Ok(())
+    }
+
+    /// The instance, open or closing, if it has a thread of its own.
+    fn threaded(&self, slot: usize) -> Result<Shared<Instance<P::Ticket>>, u32> {
+        let instance = self.at(slot)?.instance()?;
+        if instance.queue.is_threaded() {
+            Ok(instance)
+        } else {
+            Err(STATUS_NOT_SUPPORTED)
+        }
+    }
+
+    pub(crate) fn start(&self, slot: usize, request: &P::Request) -> Result<Done<P>, u32> {
+        self.threaded(slot)?;
+        // A closing one refuses from the moment that its close was accepted.
+        let instance = self.at(slot)?.open_instance()?;
+        self.blocking(Work::Start(instance), request)
+    }
+
+    pub(crate) fn stop(&self, slot: usize, request: &P::Request) -> Result<Done<P>, u32> {
+        let instance = self.threaded(slot)?;
+        self.blocking(Work::Stop(instance), request)
+    }
+
+    pub(crate) fn complete(
+        &self,
+        slot: usize,
+        tag: u64,
+        status: u32,
+        at: Level,
+        request: &P::Request,
+    ) -> Result<Done<P>, u32> {
+        let instance = self.threaded(slot)?;
+        let status = NtStatus(status.cast_signed());
+        let take = || instance.queue.take_pended(tag).ok_or(STATUS_NOT_FOUND);
+        match at {
+            Level::Passive => take()?.complete(status),
+            Level::SpinLock => {
+                let item = take()?;
+                let lock = SpinLock::new(());
+                let _guard = lock.lock();
+                item.complete(status);
+            }
+            Level::Dpc => {
+                return self.blocking(
+                    Work::CompleteInDpc {
+                        instance,
+                        tag,
+                        status,
+                    },
+                    request,
+                );
+            }
+        }
+        Ok(Done::Now(0))
     }
 
     pub(crate) fn close(&self, slot: usize, how: Close, request: &P::Request) -> Result<(), u32> {
@@ -297,6 +361,17 @@ pub(crate) fn version() -> VersionReply {
         task_delay_ms: limits::TASK_DELAY_MS,
         task_results: limits::TASK_RESULTS,
         task_log_entries: limits::TASK_LOG_ENTRIES,
+        priority: limits::PRIORITY,
+        pended: limits::PENDED,
+    }
+}
+
+/// Where an item goes. `STATUS_NOT_SUPPORTED`: it asks for what only a queue with a thread of its own can do.
+fn place<T: crate::Ticket>(instance: &Instance<T>, item: &Item<'_>) -> Result<Place, u32> {
+    match (item.at_head, item.pend) {
+        (true, _) | (_, true) if !instance.queue.is_threaded() => Err(STATUS_NOT_SUPPORTED),
+        (true, _) => Ok(Place::Head),
+        (false, _) => Ok(Place::Tail),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{Header, limits};
 pub struct Benchmark {
     /// Version, and an instance, which is not touched.
     pub header: Header,
-    /// Samples of each series, 1 to [`limits::BENCHMARK_SAMPLES`](crate::limits::BENCHMARK_SAMPLES).
+    /// Samples of each series, 1 to [`limits::BENCHMARK_SAMPLES`].
     pub samples: u32,
     /// Zero.
     pub reserved: u32,

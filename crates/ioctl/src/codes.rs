@@ -19,12 +19,14 @@ pub const VERSION: u32 = ctl_code(0, FILE_READ_ACCESS);
 /// Creates the instance. An instance that is open is refused with `STATUS_DEVICE_ALREADY_ATTACHED`: [`CLOSE`] it first.
 /// `STATUS_QUOTA_EXCEEDED`: all instances together would have more than
 /// [`limits::TOTAL_BYTES`](crate::limits::TOTAL_BYTES). `STATUS_INSUFFICIENT_RESOURCES`: no memory; nothing was created.
-/// `STATUS_NOT_SUPPORTED`: a driver without instances of that [pool](crate::Configure::pool); this one has both.
+/// `STATUS_NOT_SUPPORTED`: a driver without instances of that [pool](crate::Configure::pool) or
+/// [kind](crate::Configure::kind); this one has all.
 pub const CONFIGURE: u32 = ctl_code(1, FILE_WRITE_ACCESS);
 
 /// Enqueues one item. `STATUS_INSUFFICIENT_RESOURCES`: every buffer is taken. `STATUS_INVALID_BUFFER_SIZE`: the payload
 /// is longer than [`Configure::buffer_size`](crate::Configure::buffer_size). `STATUS_DELETE_PENDING`: the instance is
-/// closing. `STATUS_DEVICE_NOT_READY`: it is not configured.
+/// closing. `STATUS_DEVICE_NOT_READY`: it is not configured. `STATUS_NOT_SUPPORTED`: a flag that only an instance with a
+/// thread of its own knows.
 pub const ENQUEUE: u32 = ctl_code(2, FILE_WRITE_ACCESS);
 
 /// Enqueues one item and completes when it ran, with what its callback set in [`WaitReply`](crate::WaitReply). The
@@ -37,7 +39,8 @@ pub const ENQUEUE: u32 = ctl_code(2, FILE_WRITE_ACCESS);
 pub const ENQUEUE_AND_WAIT: u32 = ctl_code(3, FILE_WRITE_ACCESS);
 
 /// Completes when everything that was enqueued before it has run, or was dropped by a cancel that overtook it.
-/// `STATUS_DEVICE_NOT_READY`: not configured.
+/// `STATUS_DEVICE_NOT_READY`: not configured. `STATUS_NOT_SUPPORTED`: an instance with a thread of its own, whose flush
+/// drops: [`CANCEL`].
 /// `STATUS_DELETE_PENDING`: the instance is closing. `STATUS_INSUFFICIENT_RESOURCES`: too many blocking requests at once.
 pub const FLUSH: u32 = ctl_code(4, FILE_WRITE_ACCESS);
 
@@ -128,8 +131,23 @@ pub const TASK_STATISTICS: u32 = ctl_code(24, FILE_READ_ACCESS);
 /// Reads the task's log from a sequence number on, as many entries as the output holds. Reading changes nothing.
 pub const TASK_READ_LOG: u32 = ctl_code(25, FILE_READ_ACCESS);
 
+/// Makes the thread of an instance, which works on what was enqueued and will be. Nothing happens when there is one.
+/// `STATUS_NOT_SUPPORTED`: the instance is not [`THREADED`](crate::Configure::THREADED). `STATUS_DEVICE_NOT_READY`: it is
+/// not configured. `STATUS_DELETE_PENDING`: it is closing. `STATUS_INSUFFICIENT_RESOURCES`: no memory for a thread, or too
+/// many blocking requests.
+pub const START: u32 = ctl_code(26, FILE_WRITE_ACCESS);
+
+/// Drops what has not begun, tells whoever waits for that, and whoever waits with a time-out for what is pended, waits for
+/// the item that runs, and ends the thread. What is enqueued from here on waits for a [`START`]. Refusals are those of [`START`].
+pub const STOP: u32 = ctl_code(27, FILE_WRITE_ACCESS);
+
+/// Completes a pended item. `STATUS_NOT_FOUND`: there is none with that tag. `STATUS_NOT_SUPPORTED`,
+/// `STATUS_DEVICE_NOT_READY`: as for [`START`]. `STATUS_INSUFFICIENT_RESOURCES`: no memory for a DPC, or too many blocking
+/// requests.
+pub const COMPLETE: u32 = ctl_code(28, FILE_WRITE_ACCESS);
+
 /// Every code of the contract, with its name.
-pub const ALL: [(u32, &str); 26] = [
+pub const ALL: [(u32, &str); 29] = [
     (VERSION, "VERSION"),
     (CONFIGURE, "CONFIGURE"),
     (ENQUEUE, "ENQUEUE"),
@@ -156,6 +174,9 @@ pub const ALL: [(u32, &str); 26] = [
     (TASK_RELEASE, "TASK_RELEASE"),
     (TASK_STATISTICS, "TASK_STATISTICS"),
     (TASK_READ_LOG, "TASK_READ_LOG"),
+    (START, "START"),
+    (STOP, "STOP"),
+    (COMPLETE, "COMPLETE"),
 ];
 
 #[cfg(test)]

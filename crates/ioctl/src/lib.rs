@@ -24,6 +24,9 @@
 //! | [`STRESS`] | write | [`Stress`] | [`StressReply`] | when all has run, or the request is cancelled |
 //! | [`BENCHMARK`] | write | [`Benchmark`] | [`BenchmarkReply`] | when all is measured, or the request is cancelled |
 //! | [`STRESS_PROGRESS`] | read | [`Header`] | [`StressReply`] | at once |
+//! | [`START`] | write | [`Header`] | none | when there is a thread |
+//! | [`STOP`] | write | [`Header`] | [`StopReply`] | when there is none |
+//! | [`COMPLETE`] | write | [`Complete`] | none | when the item has ended |
 //! | [`TASK_CONFIGURE`] | write | [`TaskConfigure`] | none | when the task is there |
 //! | [`TASK_CLOSE`] | write | [`Header`] | [`TaskDroppedReply`] | when no run goes on |
 //! | [`TASK_EXECUTE`] | write | [`TaskExecute`] | [`TaskExecuteReply`] | at once; with `NOW`, when it has run |
@@ -59,6 +62,7 @@ mod requests;
 mod status;
 mod stress;
 mod task;
+mod threaded;
 
 pub use benchmark::*;
 pub use codes::*;
@@ -67,6 +71,7 @@ pub use requests::*;
 pub use status::*;
 pub use stress::*;
 pub use task::*;
+pub use threaded::*;
 
 /// The version of this contract. It changes with any change that an older side could misread.
 pub const CONTRACT_VERSION: u32 = 4;
@@ -94,7 +99,7 @@ pub struct Guid {
 
 /// What the driver bounds before it uses a figure from user mode.
 pub mod limits {
-    /// Instances of `QueuedWorkItem`, by id from 0.
+    /// Instances of `QueuedWorkItem` and `ThreadedBufferQueue`, by id from 0.
     pub const INSTANCES: u32 = 8;
     /// Buffers of one instance.
     pub const BUFFER_COUNT: u32 = 65_536;
@@ -126,9 +131,14 @@ pub mod limits {
     pub const LOG_ENTRIES: u32 = 65_536;
     /// Samples of each series of a benchmark.
     pub const BENCHMARK_SAMPLES: u32 = 30;
-    /// Requests that may be pended at once on what blocks: flush, close, waits with a time-out, stress and benchmark, and
-    /// what waits for a task.
+    /// Requests that may be pended at once on what blocks: flush, close, waits with a time-out, stress and benchmark,
+    /// start, stop and a completion in a DPC, and what waits for a task.
     pub const BLOCKING_REQUESTS: u32 = 64;
+    /// The highest priority of an instance's thread: the last that is not a real-time one.
+    pub const PRIORITY: u32 = 15;
+    /// Items of an instance that may be pended at once; with one more, the worker completes it with
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub const PENDED: u32 = 1_024;
     /// Tasks, by id from 0.
     pub const TASKS: u32 = 8;
     /// Values in the registry that tasks can be remembered by, from 1.

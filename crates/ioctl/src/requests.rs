@@ -80,6 +80,10 @@ pub struct VersionReply {
     pub task_results: u32,
     /// [`limits::TASK_LOG_ENTRIES`](crate::limits::TASK_LOG_ENTRIES)
     pub task_log_entries: u32,
+    /// [`limits::PRIORITY`](crate::limits::PRIORITY)
+    pub priority: u32,
+    /// [`limits::PENDED`](crate::limits::PENDED)
+    pub pended: u32,
 }
 
 /// The input of [`CONFIGURE`](crate::CONFIGURE).
@@ -99,10 +103,15 @@ pub struct Configure {
     /// [`limits::CONTEXT_SIZE`](crate::limits::CONTEXT_SIZE). A byte that an earlier run left is counted in
     /// [`StatisticsReply::stale_contexts`].
     pub context_size: u32,
-    /// [`Configure::REUSE_CLEANUP`] or 0.
+    /// [`Configure::REUSE_CLEANUP`] and [`Configure::WAIT_FOR_PENDED`], or 0.
     pub flags: u32,
     /// Where the buffers lie: [`Configure::NONPAGED`] or [`Configure::PAGED`].
     pub pool: u32,
+    /// What the instance is: [`Configure::QUEUED_WORK_ITEM`] or [`Configure::THREADED`].
+    pub kind: u32,
+    /// Of a [`Configure::THREADED`] one, its thread's priority, 1 to [`limits::PRIORITY`](crate::limits::PRIORITY), or 0
+    /// for what system threads have; else zero.
+    pub priority: u32,
 }
 
 impl Configure {
@@ -111,8 +120,15 @@ impl Configure {
     pub const REUSE_CLEANUP: u32 = 1;
     /// `NonPagedPoolNx`: items can be enqueued at `<= DISPATCH_LEVEL`.
     pub const NONPAGED: u32 = 0;
-    /// `PagedPool`: items can be enqueued at `PASSIVE_LEVEL`, as those of IOCTLs are.
+    /// `PagedPool`: items can be enqueued at `PASSIVE_LEVEL`, as those of IOCTLs are. Not with [`Configure::THREADED`].
     pub const PAGED: u32 = 1;
+    /// `QueuedWorkItem`: items begin in order, on a system worker thread.
+    pub const QUEUED_WORK_ITEM: u32 = 0;
+    /// `ThreadedBufferQueue`: items begin and finish in order, on a thread of the instance's own, which
+    /// [`START`](crate::START) makes; but for those that are pended.
+    pub const THREADED: u32 = 1;
+    /// Of a [`Configure::THREADED`] instance: the thread begins nothing while an item is pended.
+    pub const WAIT_FOR_PENDED: u32 = 2;
 
     /// So many buffers of that size, and nothing else.
     pub const fn new(instance: u32, buffer_count: u32, buffer_size: u32) -> Self {
@@ -124,7 +140,16 @@ impl Configure {
             context_size: 0,
             flags: 0,
             pool: Self::NONPAGED,
+            kind: Self::QUEUED_WORK_ITEM,
+            priority: 0,
         }
+    }
+
+    /// The same, with a thread of its own.
+    #[must_use]
+    pub const fn threaded(mut self) -> Self {
+        self.kind = Self::THREADED;
+        self
     }
 }
 
@@ -140,7 +165,7 @@ pub struct Enqueue {
     pub status: u32,
     /// How long the callback works on the item, up to [`limits::SPEND_US`](crate::limits::SPEND_US).
     pub spend_us: u32,
-    /// [`Enqueue::SET_STATUS`] and [`Enqueue::TIMEOUT`], or 0.
+    /// [`Enqueue::SET_STATUS`] and its like, or 0.
     pub flags: u32,
     /// How often the callback enqueues the item again, up to [`limits::AGAIN`](crate::limits::AGAIN): each run but the
     /// last enqueues the next, which the counters and the log show as an item of its own. An enqueue that is refused
@@ -159,6 +184,12 @@ impl Enqueue {
     /// The wait ends after [`Enqueue::timeout_ms`], and the item runs all the same. Only with
     /// [`ENQUEUE_AND_WAIT`](crate::ENQUEUE_AND_WAIT).
     pub const TIMEOUT: u32 = 2;
+    /// The item is enqueued before all that has not begun. Only to a [`Configure::THREADED`] instance.
+    pub const AT_HEAD: u32 = 4;
+    /// The worker pends the item, once it has worked on it: [`COMPLETE`](crate::COMPLETE) ends it, or a
+    /// [`Close::CANCEL`], with `STATUS_CANCELLED`. Only to a [`Configure::THREADED`] instance. Its callback sets no status:
+    /// [`Enqueue::SET_STATUS`] counts for nothing.
+    pub const PEND: u32 = 8;
 
     /// An item for which the callback sets no status and spends no time.
     pub const fn new(instance: u32, tag: u64) -> Self {
@@ -179,6 +210,13 @@ impl Enqueue {
     pub const fn with_status(mut self, status: u32) -> Self {
         self.status = status;
         self.flags |= Self::SET_STATUS;
+        self
+    }
+
+    /// The same, with these flags too.
+    #[must_use]
+    pub const fn with_flags(mut self, flags: u32) -> Self {
+        self.flags |= flags;
         self
     }
 
@@ -284,7 +322,7 @@ pub struct BatchReply {
 pub struct StatisticsReply {
     /// Items accepted.
     pub accepted: u64,
-    /// Callbacks finished.
+    /// Callbacks finished; of a pended item, when its worker has kept it.
     pub executed: u64,
     /// Items dropped before they began.
     pub cancelled: u64,
@@ -302,6 +340,8 @@ pub struct StatisticsReply {
     pub stale_contexts: u64,
     /// Calls of the reuse-cleanup callback. See [`Configure::REUSE_CLEANUP`].
     pub cleanups: u64,
+    /// Waiting requests that were answered at `DISPATCH_LEVEL`, where their pended items were completed.
+    pub told_at_dispatch: u64,
     /// Items queued and not begun.
     pub queued: u32,
     /// The most that were queued or running at once.
@@ -310,13 +350,17 @@ pub struct StatisticsReply {
     pub capacity: u32,
     /// 1 if the gate is closed.
     pub gated: u32,
+    /// Items that are pended.
+    pub pended: u32,
+    /// 1 if the instance has a thread of its own that is started.
+    pub started: u32,
 }
 
 // The layout is the contract: a change here is a new CONTRACT_VERSION.
 const _: () = {
     assert!(size_of::<Header>() == 8);
-    assert!(size_of::<VersionReply>() == 104);
-    assert!(size_of::<Configure>() == 32);
+    assert!(size_of::<VersionReply>() == 112);
+    assert!(size_of::<Configure>() == 40);
     assert!(size_of::<Enqueue>() == 40);
     assert!(size_of::<WaitReply>() == 16);
     assert!(size_of::<Close>() == 16);
@@ -327,5 +371,5 @@ const _: () = {
     assert!(size_of::<BatchReply>() == 8);
     // A driver may write its answer over the input as it goes.
     assert!(size_of::<BatchReply>() <= size_of::<Batch>());
-    assert!(size_of::<StatisticsReply>() == 96);
+    assert!(size_of::<StatisticsReply>() == 112);
 };

@@ -50,6 +50,8 @@ statuses! {
     STATUS_CANCELLED = 0xC000_0120;
     /// The task has succeeded, and does not run again.
     STATUS_INVALID_DEVICE_STATE = 0xC000_0184;
+    /// No pended item has that tag.
+    STATUS_NOT_FOUND = 0xC000_0225;
     /// Waiting here would never end.
     STATUS_POSSIBLE_DEADLOCK = 0xC000_0194;
     /// The payload, or the input, has a length that cannot be.

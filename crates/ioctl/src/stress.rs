@@ -21,8 +21,9 @@ pub struct Stress {
     pub buffer_count: u32,
     /// [`Stress::PASSIVE`], [`Stress::SPIN_LOCK`] or [`Stress::DPC`].
     pub mode: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// What is loaded: [`Configure::QUEUED_WORK_ITEM`](crate::Configure::QUEUED_WORK_ITEM) or
+    /// [`Configure::THREADED`](crate::Configure::THREADED).
+    pub kind: u32,
 }
 
 impl Stress {
@@ -54,6 +55,9 @@ pub struct StressReply {
     pub refused_other: u64,
     /// Items that did not follow their producer's item before: one lost, doubled or overtaken. Must be 0.
     pub order_errors: u64,
+    /// Items that did not finish after their producer's item before, of a queue with a thread of its own, which promises
+    /// that they do: must be 0.
+    pub finish_errors: u64,
     /// Items with another payload, or length of it, than was enqueued: must be 0.
     pub payload_errors: u64,
     /// Callbacks that found another one running: must be 0.
@@ -70,5 +74,5 @@ pub struct StressReply {
 
 const _: () = {
     assert!(size_of::<Stress>() == 32);
-    assert!(size_of::<StressReply>() == 96);
+    assert!(size_of::<StressReply>() == 104);
 };

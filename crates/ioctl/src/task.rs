@@ -18,19 +18,19 @@ pub struct TaskConfigure {
     /// Where: [`TaskConfigure::IMMEDIATE`] or [`TaskConfigure::DEFERRED`].
     pub mode: u32,
     /// 0 for a task that is not persistent; or the value in the driver's `Parameters` key that remembers it, 1 to
-    /// [`limits::TASK_NAMES`](crate::limits::TASK_NAMES): `ScheduledTaskTimesRun` and the number.
+    /// [`limits::TASK_NAMES`]: `ScheduledTaskTimesRun` and the number.
     pub name: u32,
-    /// From a deferred moment, or a restart, to the run, up to [`limits::TASK_DELAY_MS`](crate::limits::TASK_DELAY_MS).
+    /// From a deferred moment, or a restart, to the run, up to [`limits::TASK_DELAY_MS`].
     pub initial_delay_ms: u32,
     /// From a run that ended with [`TaskConfigure::SUCCESS_BUT_TRY_AGAIN`] to the next, from 1 to the same.
     pub retry_on_success_ms: u32,
     /// From a run that ended with [`TaskConfigure::FAIL_BUT_TRY_AGAIN`] to the next, from 1 to the same.
     pub retry_on_failure_ms: u32,
-    /// How long each run works, up to [`limits::SPEND_US`](crate::limits::SPEND_US).
+    /// How long each run works, up to [`limits::SPEND_US`].
     pub spend_us: u32,
     /// What each run calls upon its own task: [`TaskConfigure::NOTHING`] and its like. The log has what it was told.
     pub inside: u32,
-    /// How many of [`TaskConfigure::results`] count, 1 to [`limits::TASK_RESULTS`](crate::limits::TASK_RESULTS).
+    /// How many of [`TaskConfigure::results`] count, 1 to [`limits::TASK_RESULTS`].
     pub result_count: u32,
     /// What the runs return, in their order; the last one that counts for all runs after it. Zero where they do not count.
     pub results: [u8; limits::TASK_RESULTS as usize],
@@ -163,7 +163,7 @@ pub struct TaskEvent {
     pub header: Header,
     /// [`TaskEvent::PREPARE_HARDWARE`] and its like.
     pub event: u32,
-    /// Of [`TaskEvent::D0_ENTRY`], the power state before, up to [`limits::POWER_STATE`](crate::limits::POWER_STATE), as
+    /// Of [`TaskEvent::D0_ENTRY`], the power state before, up to [`limits::POWER_STATE`], as
     /// `WDF_POWER_DEVICE_STATE` counts; else zero.
     pub from: u32,
 }

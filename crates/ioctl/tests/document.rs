@@ -93,8 +93,8 @@ macro_rules! structures {
 
 structures! {
     Header { version, instance }
-    VersionReply { contract, major, minor, patch, reserved, instances, buffer_count, buffer_size, instance_bytes, log_entries, spend_us, total_bytes, context_size, timeout_ms, again, batch_items, stress_producers, stress_items, stress_payload, benchmark_samples, blocking_requests, tasks, task_names, task_delay_ms, task_results, task_log_entries }
-    Configure { header, buffer_count, buffer_size, max_buffers, context_size, flags, pool }
+    VersionReply { contract, major, minor, patch, reserved, instances, buffer_count, buffer_size, instance_bytes, log_entries, spend_us, total_bytes, context_size, timeout_ms, again, batch_items, stress_producers, stress_items, stress_payload, benchmark_samples, blocking_requests, tasks, task_names, task_delay_ms, task_results, task_log_entries, priority, pended }
+    Configure { header, buffer_count, buffer_size, max_buffers, context_size, flags, pool, kind, priority }
     Enqueue { header, tag, status, spend_us, flags, again, timeout_ms, reserved }
     WaitReply { tag, status, outcome }
     Close { header, mode, reserved }
@@ -103,12 +103,12 @@ structures! {
     Batch { header, count, reserved }
     BatchItem { length }
     BatchReply { accepted, count }
-    StatisticsReply { accepted, executed, cancelled, refused_full, refused_length, refused_closing, overlaps, above_passive, stale_contexts, cleanups, queued, high_water, capacity, gated }
+    StatisticsReply { accepted, executed, cancelled, refused_full, refused_length, refused_closing, overlaps, above_passive, stale_contexts, cleanups, told_at_dispatch, queued, high_water, capacity, gated, pended, started }
     ReadLog { header, from }
     LogReply { next, lost, count, reserved }
     LogEntry { sequence, tag, digest, thread, length, status, instance, irql }
-    Stress { header, producers, items, payload, buffer_count, mode, reserved }
-    StressReply { accepted, executed, completed, cancelled, refused_full, refused_other, order_errors, payload_errors, overlaps, above_passive, elapsed_ns, enqueue_irql, high_water }
+    Stress { header, producers, items, payload, buffer_count, mode, kind }
+    StressReply { accepted, executed, completed, cancelled, refused_full, refused_other, order_errors, finish_errors, payload_errors, overlaps, above_passive, elapsed_ns, enqueue_irql, high_water }
     Benchmark { header, samples, reserved }
     BenchmarkReply { frequency, refused, samples, count, series }
     BenchmarkSeries { what, subject, producers, items, minimum_ps, median_ps, samples_ps }
@@ -122,6 +122,8 @@ structures! {
     TaskStatisticsReply { state, times_run, runs, retries, dropped, store_failures, overlaps, above_passive, causes, gated, reserved }
     TaskReadLog { header, from }
     TaskLogEntry { sequence, began_ns, ended_ns, thread, cause, from, result, irql, inside_status, reserved }
+    Complete { header, tag, status, at }
+    StopReply { cancelled }
 }
 
 macro_rules! values {
@@ -157,6 +159,8 @@ values! {
     limits::LOG_ENTRIES => "LOG_ENTRIES",
     limits::BENCHMARK_SAMPLES => "BENCHMARK_SAMPLES",
     limits::BLOCKING_REQUESTS => "BLOCKING_REQUESTS",
+    limits::PRIORITY => "PRIORITY",
+    limits::PENDED => "PENDED",
     limits::TASKS => "TASKS",
     limits::TASK_NAMES => "TASK_NAMES",
     limits::TASK_DELAY_MS => "TASK_DELAY_MS",
@@ -170,8 +174,13 @@ values! {
     Configure::REUSE_CLEANUP => "Configure::REUSE_CLEANUP",
     Configure::NONPAGED => "Configure::NONPAGED",
     Configure::PAGED => "Configure::PAGED",
+    Configure::QUEUED_WORK_ITEM => "Configure::QUEUED_WORK_ITEM",
+    Configure::THREADED => "Configure::THREADED",
+    Configure::WAIT_FOR_PENDED => "Configure::WAIT_FOR_PENDED",
     Enqueue::SET_STATUS => "Enqueue::SET_STATUS",
     Enqueue::TIMEOUT => "Enqueue::TIMEOUT",
+    Enqueue::AT_HEAD => "Enqueue::AT_HEAD",
+    Enqueue::PEND => "Enqueue::PEND",
     WaitReply::RAN => "WaitReply::RAN",
     WaitReply::CANCELLED => "WaitReply::CANCELLED",
     WaitReply::TIMED_OUT => "WaitReply::TIMED_OUT",
@@ -225,6 +234,9 @@ values! {
     TaskLogEntry::PREPARE_HARDWARE => "TaskLogEntry::PREPARE_HARDWARE",
     TaskLogEntry::D0_ENTRY => "TaskLogEntry::D0_ENTRY",
     TaskLogEntry::RETRY => "TaskLogEntry::RETRY",
+    Complete::PASSIVE => "Complete::PASSIVE",
+    Complete::SPIN_LOCK => "Complete::SPIN_LOCK",
+    Complete::DPC => "Complete::DPC",
 }
 
 #[test]

@@ -53,6 +53,16 @@ fn proper(code: u32) -> (Vec<u8>, usize) {
             ReadLog { header, from: 0 }.as_bytes().to_vec(),
             size_of::<LogReply>(),
         ),
+        STOP => (header.as_bytes().to_vec(), size_of::<StopReply>()),
+        COMPLETE => {
+            let complete = Complete {
+                header,
+                tag: 1,
+                status: 0,
+                at: Complete::DPC,
+            };
+            (complete.as_bytes().to_vec(), 0)
+        }
         TASK_CONFIGURE => (
             TaskConfigure::new(0, TaskConfigure::ON_DEMAND, TaskConfigure::DEFERRED)
                 .as_bytes()
@@ -122,6 +132,9 @@ const IN_ORDER: [u32; ALL.len()] = [
     TASK_STATISTICS,
     TASK_READ_LOG,
     TASK_CLOSE,
+    START,
+    COMPLETE,
+    STOP,
 ];
 
 #[test]
@@ -184,6 +197,16 @@ fn w24_every_code_does_its_work_after_all_that_was_refused() {
                 assert_eq!(status, STATUS_ACCESS_DENIED, "{code:#x}");
             }
         }
+        if code == START {
+            // These speak to an instance of their own kind, and the last finds an item that is pended.
+            let shape = Configure::new(0, 4, 8).threaded();
+            assert_eq!(client.configure_as(shape), STATUS_SUCCESS);
+        }
+        if code == COMPLETE {
+            let item = Enqueue::new(0, 1).with_flags(Enqueue::PEND);
+            assert_eq!(client.enqueue(item, &[]), STATUS_SUCCESS);
+            client.until(|seen| seen.pended == 1);
+        }
         assert_eq!(
             client.call(code, &input, output).status,
             STATUS_SUCCESS,
@@ -236,7 +259,7 @@ fn w24_values_out_of_their_limits() {
     let good = Configure::new(0, 8, 1);
     for bad in [
         Configure { pool: 2, ..good },
-        Configure { flags: 2, ..good },
+        Configure { flags: 4, ..good },
         Configure {
             max_buffers: 7,
             ..good
@@ -267,7 +290,7 @@ fn w24_values_out_of_their_limits() {
             spend_us: limits::SPEND_US + 1,
             ..item
         },
-        Enqueue { flags: 4, ..item },
+        Enqueue { flags: 16, ..item },
         Enqueue {
             again: limits::AGAIN + 1,
             ..item

@@ -7,7 +7,9 @@ mod instances;
 mod life_cycle;
 mod protocol;
 mod stress;
+mod task_life;
 mod tasks;
+mod threaded;
 mod verbs;
 mod waiting;
 

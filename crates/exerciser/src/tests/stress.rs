@@ -20,7 +20,7 @@ pub(super) fn load(producers: u32, items: u32, mode: u32) -> Stress {
         payload: 64,
         buffer_count: 256,
         mode,
-        reserved: 0,
+        kind: Configure::QUEUED_WORK_ITEM,
     }
 }
 
@@ -43,6 +43,22 @@ fn check(reply: &StressReply, load: Stress) {
     };
     assert_eq!(*reply, expected);
     assert!((1..=load.buffer_count).contains(&reply.high_water) && reply.elapsed_ns > 0);
+}
+
+#[test]
+fn x01_items_of_a_thread_finish_in_order() {
+    let device = device();
+    let client = both(&device);
+    for mode in MODES {
+        for buffer_count in [256, 1] {
+            let load = Stress {
+                kind: Configure::THREADED,
+                buffer_count,
+                ..load(4, 5_000, mode)
+            };
+            check(&send(&client, load).wait().reply(), load);
+        }
+    }
 }
 
 #[test]
@@ -160,7 +176,7 @@ fn w24_a_stress_out_of_its_limits() {
             payload: 257,
             ..good
         },
-        Stress { reserved: 1, ..good },
+        Stress { kind: 2, ..good },
     ] {
         assert_eq!(send(&client, bad).wait().status, STATUS_INVALID_PARAMETER);
     }
