@@ -3,10 +3,10 @@
 use queued_work_item_exerciser::testing::{Answered, STATUS_ACCESS_DENIED};
 use queued_work_item_ioctl::{
     BENCHMARK, BatchReply, BenchmarkReply, CANCEL, CLOSE, CancelReply, CloseReply, ENQUEUE_AND_WAIT,
-    ENQUEUE_BATCH, LogEntry, LogReply, READ_LOG, STATISTICS, STATUS_SUCCESS, STRESS, STRESS_PROGRESS,
-    StatisticsReply, StressReply, TASK_CANCEL, TASK_CLOSE, TASK_EXECUTE, TASK_READ_LOG, TASK_RESTART,
-    TASK_STATISTICS, TaskDroppedReply, TaskExecuteReply, TaskLogEntry, TaskRestartReply, TaskStatisticsReply,
-    VERSION, VersionReply, WaitReply, status_name,
+    ENQUEUE_BATCH, LogEntry, LogReply, READ_LOG, STATISTICS, STATUS_SUCCESS, STOP, STRESS, STRESS_PROGRESS,
+    StatisticsReply, StopReply, StressReply, TASK_CANCEL, TASK_CLOSE, TASK_EXECUTE, TASK_READ_LOG,
+    TASK_RESTART, TASK_STATISTICS, TaskDroppedReply, TaskExecuteReply, TaskLogEntry, TaskRestartReply,
+    TaskStatisticsReply, VERSION, VersionReply, WaitReply, status_name,
 };
 use zerocopy::FromBytes;
 
@@ -55,6 +55,7 @@ fn reply_length(code: u32, output: &[u8]) -> usize {
         CLOSE => size_of::<CloseReply>(),
         STATISTICS => size_of::<StatisticsReply>(),
         CANCEL => size_of::<CancelReply>(),
+        STOP => size_of::<StopReply>(),
         STRESS | STRESS_PROGRESS => size_of::<StressReply>(),
         BENCHMARK => size_of::<BenchmarkReply>(),
         READ_LOG | TASK_READ_LOG => {

@@ -5,8 +5,9 @@
 
 use queued_work_item_ioctl as ioctl;
 use queued_work_item_ioctl::{
-    BENCHMARK, CLOSE, CONFIGURE, CONTRACT_VERSION, ENQUEUE, ENQUEUE_AND_WAIT, ENQUEUE_BATCH, READ_LOG,
-    STRESS, TASK_CONFIGURE, TASK_EVENT, TASK_EXECUTE, TASK_READ_LOG, TASK_SET_TIMES_RUN, VERSION, limits,
+    BENCHMARK, CLOSE, COMPLETE, CONFIGURE, CONTRACT_VERSION, ENQUEUE, ENQUEUE_AND_WAIT, ENQUEUE_BATCH,
+    READ_LOG, STRESS, TASK_CONFIGURE, TASK_EVENT, TASK_EXECUTE, TASK_READ_LOG, TASK_SET_TIMES_RUN, VERSION,
+    limits,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -46,6 +47,7 @@ pub(crate) fn mend(code: u32, input: &mut Vec<u8>) {
         STRESS => exactly::<ioctl::Stress>(),
         BENCHMARK => exactly::<ioctl::Benchmark>(),
         ENQUEUE_BATCH => (size_of::<ioctl::Batch>(), usize::MAX),
+        COMPLETE => exactly::<ioctl::Complete>(),
         TASK_CONFIGURE => exactly::<ioctl::TaskConfigure>(),
         TASK_EXECUTE => exactly::<ioctl::TaskExecute>(),
         TASK_EVENT => exactly::<ioctl::TaskEvent>(),
@@ -66,8 +68,16 @@ pub(crate) fn mend(code: u32, input: &mut Vec<u8>) {
                 configure.max_buffers = configure.buffer_count + configure.max_buffers % BUFFERS;
             }
             configure.context_size %= limits::CONTEXT_SIZE + 1;
-            configure.flags &= ioctl::Configure::REUSE_CLEANUP;
-            configure.pool &= ioctl::Configure::PAGED;
+            configure.kind &= ioctl::Configure::THREADED;
+            if configure.kind == ioctl::Configure::THREADED {
+                configure.flags &= ioctl::Configure::REUSE_CLEANUP | ioctl::Configure::WAIT_FOR_PENDED;
+                configure.pool = ioctl::Configure::NONPAGED;
+                configure.priority %= limits::PRIORITY + 1;
+            } else {
+                configure.flags &= ioctl::Configure::REUSE_CLEANUP;
+                configure.pool &= ioctl::Configure::PAGED;
+                configure.priority = 0;
+            }
         }),
         ENQUEUE | ENQUEUE_AND_WAIT => mend_item(input, code == ENQUEUE_AND_WAIT),
         CLOSE => change(input, |close: &mut ioctl::Close| {
@@ -80,13 +90,17 @@ pub(crate) fn mend(code: u32, input: &mut Vec<u8>) {
             stress.payload = 8 + stress.payload % SIZE;
             stress.buffer_count = stress.buffer_count % BUFFERS + 1;
             stress.mode %= ioctl::Stress::DPC + 1;
-            stress.reserved = 0;
+            stress.kind &= ioctl::Configure::THREADED;
         }),
         BENCHMARK => change(input, |benchmark: &mut ioctl::Benchmark| {
             benchmark.samples = 1;
             benchmark.reserved = 0;
         }),
         ENQUEUE_BATCH => mend_batch(input),
+        COMPLETE => change(input, |complete: &mut ioctl::Complete| {
+            complete.tag &= 7;
+            complete.at %= ioctl::Complete::DPC + 1;
+        }),
         TASK_CONFIGURE => change(input, mend_task),
         TASK_EXECUTE => change(input, |execute: &mut ioctl::TaskExecute| {
             execute.how %= ioctl::TaskExecute::DEFERRED_EX + 1;
@@ -133,7 +147,13 @@ fn mend_item(input: &mut [u8], waits: bool) {
     change(input, |item: &mut ioctl::Enqueue| {
         item.spend_us %= SPEND_US + 1;
         item.again %= AGAIN + 1;
-        item.flags &= ioctl::Enqueue::SET_STATUS | if waits { ioctl::Enqueue::TIMEOUT } else { 0 };
+        let mut known = ioctl::Enqueue::SET_STATUS | if waits { ioctl::Enqueue::TIMEOUT } else { 0 };
+        // Half of the instances refuse these.
+        if item.flags & 0xC0 == 0xC0 {
+            known |= ioctl::Enqueue::AT_HEAD | ioctl::Enqueue::PEND;
+            item.tag &= 7;
+        }
+        item.flags &= known;
         let timed = item.flags & ioctl::Enqueue::TIMEOUT != 0;
         item.timeout_ms = if timed { item.timeout_ms % TIMEOUT_MS } else { 0 };
         item.reserved = 0;

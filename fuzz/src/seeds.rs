@@ -3,12 +3,13 @@
 //! They are committed as files, where fuzzers want them, and made here from the contract's structures, so that a change
 //! of the contract changes them. A test compares the two.
 
+mod tasks;
+mod threaded;
+
 use queued_work_item_ioctl::{
     ALL, BENCHMARK, Batch, BatchItem, Benchmark, CANCEL, CLOSE, CONFIGURE, Close, Configure, ENQUEUE,
     ENQUEUE_AND_WAIT, ENQUEUE_BATCH, Enqueue, FLUSH, GATE, Header, READ_LOG, RELEASE, ReadLog, STATISTICS,
-    STRESS, STRESS_PROGRESS, Stress, TASK_CANCEL, TASK_CLOSE, TASK_CONFIGURE, TASK_EVENT, TASK_EXECUTE,
-    TASK_GATE, TASK_READ_LOG, TASK_RELEASE, TASK_RESTART, TASK_SET_TIMES_RUN, TASK_STATISTICS, TaskConfigure,
-    TaskEvent, TaskExecute, TaskReadLog, TaskSetTimesRun, VERSION, limits,
+    STRESS, STRESS_PROGRESS, Stress, VERSION, limits,
 };
 use zerocopy::IntoBytes;
 
@@ -31,9 +32,11 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("hostile", encode(hostile())),
         ("loads", encode(loads())),
         ("two-lanes", two_lanes()),
-        ("tasks", encode(tasks())),
-        ("tasks-and-power", encode(tasks_and_power())),
-        ("tasks-without-memory", encode(tasks_without_memory())),
+        ("threaded", encode(threaded::threaded())),
+        ("threaded-and-removed", encode(threaded::threaded_and_removed())),
+        ("tasks", encode(tasks::tasks())),
+        ("tasks-and-power", encode(tasks::tasks_and_power())),
+        ("tasks-without-memory", encode(tasks::tasks_without_memory())),
     ]
 }
 
@@ -88,7 +91,7 @@ fn read_log() -> Step {
     send(READ_LOG, request.as_bytes())
 }
 
-fn stress(mode: u32) -> Step {
+fn stress(mode: u32, kind: u32) -> Step {
     let request = Stress {
         header: Header::new(0),
         producers: 2,
@@ -96,7 +99,7 @@ fn stress(mode: u32) -> Step {
         payload: 16,
         buffer_count: 8,
         mode,
-        reserved: 0,
+        kind,
     };
     send(STRESS, request.as_bytes())
 }
@@ -311,9 +314,11 @@ fn hostile() -> Vec<Step> {
 fn loads() -> Vec<Step> {
     let mut steps = Vec::new();
     for mode in [Stress::PASSIVE, Stress::SPIN_LOCK, Stress::DPC] {
-        steps.push(stress(mode));
-        steps.push(header(STRESS_PROGRESS));
-        steps.push(soon(1));
+        for kind in [Configure::QUEUED_WORK_ITEM, Configure::THREADED] {
+            steps.push(stress(mode, kind));
+            steps.push(header(STRESS_PROGRESS));
+            steps.push(soon(1));
+        }
     }
     let benchmark = Benchmark {
         samples: 1,
@@ -340,121 +345,6 @@ fn two_lanes() -> Vec<u8> {
     steps.push((true, close(Close::CANCEL)));
     steps.push((false, Step::Remove));
     Program { steps }.encode()
-}
-
-fn task(task: TaskConfigure) -> Step {
-    send(TASK_CONFIGURE, task.as_bytes())
-}
-
-fn execute(how: u32, flags: u32) -> Step {
-    let header = Header::new(0);
-    send(TASK_EXECUTE, TaskExecute { header, how, flags }.as_bytes())
-}
-
-fn event(event: u32, from: u32) -> Step {
-    let header = Header::new(0);
-    send(TASK_EVENT, TaskEvent { header, event, from }.as_bytes())
-}
-
-fn tasks() -> Vec<Step> {
-    let script = [
-        TaskConfigure::FAIL_BUT_TRY_AGAIN,
-        TaskConfigure::SUCCESS_BUT_TRY_AGAIN,
-        TaskConfigure::SUCCESS,
-    ];
-    let demanded = TaskConfigure::new(0, TaskConfigure::ON_DEMAND, TaskConfigure::DEFERRED)
-        .with_results(&script)
-        .with_retries(1, 1);
-    let times = TaskSetTimesRun {
-        header: Header::new(0),
-        times: 0,
-        reserved: 0,
-    };
-    let log = TaskReadLog {
-        header: Header::new(0),
-        from: 0,
-    };
-    let persistent = TaskConfigure {
-        name: 1,
-        inside: TaskConfigure::CANCEL,
-        ..TaskConfigure::new(0, TaskConfigure::D0_ENTRY, TaskConfigure::IMMEDIATE)
-    };
-    vec![
-        task(demanded),
-        soon(0),
-        execute(TaskExecute::NOW, 0),
-        soon(0),
-        execute(TaskExecute::DEFERRED_EX, TaskExecute::AT_DISPATCH),
-        header(TASK_GATE),
-        execute(TaskExecute::DEFERRED, 0),
-        execute(TaskExecute::NOW, 0),
-        Step::Cancel { request: 0 },
-        header(TASK_CANCEL),
-        header(TASK_RELEASE),
-        soon(1),
-        header(TASK_RESTART),
-        send(TASK_SET_TIMES_RUN, times.as_bytes()),
-        soon(0),
-        header(TASK_STATISTICS),
-        send(TASK_READ_LOG, log.as_bytes()),
-        header(TASK_CLOSE),
-        soon(0),
-        task(persistent),
-        soon(0),
-        event(TaskEvent::D0_ENTRY, 4),
-        soon(0),
-        header(TASK_CLOSE),
-    ]
-}
-
-fn tasks_and_power() -> Vec<Step> {
-    let retries = TaskConfigure {
-        spend_us: 100,
-        ..TaskConfigure::new(0, TaskConfigure::D0_ENTRY, TaskConfigure::DEFERRED)
-    }
-    .with_results(&[TaskConfigure::FAIL_BUT_TRY_AGAIN])
-    .with_retries(1, 2);
-    vec![
-        Step::D0Exit,
-        task(retries),
-        soon(0),
-        execute(TaskExecute::DEFERRED, 0),
-        Step::D0Entry,
-        header(TASK_GATE),
-        execute(TaskExecute::NOW, 0),
-        Step::D0Exit,
-        soon(0),
-        event(TaskEvent::RELEASE_HARDWARE, 0),
-        Step::D0Entry,
-        event(TaskEvent::PREPARE_HARDWARE, 0),
-        execute(TaskExecute::NOW, 0),
-        header(TASK_CLOSE),
-        Step::Remove,
-        execute(TaskExecute::DEFERRED, 0),
-    ]
-}
-
-fn tasks_without_memory() -> Vec<Step> {
-    let mut steps = Vec::new();
-    for nth in 1..8 {
-        steps.push(Step::FailAllocation { nth });
-        steps.push(task(TaskConfigure {
-            name: 2,
-            ..TaskConfigure::new(0, TaskConfigure::PREPARE_HARDWARE, TaskConfigure::DEFERRED)
-        }));
-        steps.push(soon(0));
-        steps.push(Step::FailAllocation { nth: 0 });
-        steps.push(event(TaskEvent::PREPARE_HARDWARE, 0));
-        steps.push(header(TASK_CLOSE));
-        steps.push(soon(0));
-    }
-    steps.push(Step::DenyWorkers { deny: true });
-    steps.push(task(TaskConfigure::new(
-        0,
-        TaskConfigure::ON_DEMAND,
-        TaskConfigure::IMMEDIATE,
-    )));
-    steps
 }
 
 /// Numbers by chance, the same for the same seed.
