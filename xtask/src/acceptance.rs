@@ -25,18 +25,7 @@ const LAYERS: [(char, &[&str]); 3] = [
 ];
 
 /// Scenarios that have no test at a layer yet. One that has is to be struck out here.
-const AWAITED: &[(&str, char)] = &[
-    ("x01", 'H'),
-    ("x01", 'K'),
-    ("x02", 'H'),
-    ("x02", 'K'),
-    ("x03", 'H'),
-    ("x03", 'K'),
-    ("x04", 'H'),
-    ("x04", 'K'),
-    ("x05", 'H'),
-    ("x05", 'K'),
-];
+const AWAITED: &[(&str, char)] = &[];
 
 /// Where the driver's scenarios are listed to be run.
 const SCENARIOS: &str = "tests/harness/src/scenarios/mod.rs";

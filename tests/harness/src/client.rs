@@ -2,6 +2,7 @@
 
 mod pending;
 mod tasks;
+mod threaded;
 
 use std::{
     sync::Arc,

@@ -5,9 +5,9 @@
 
 use queued_work_item_ioctl::{
     self as ioctl, Batch, BatchItem, BatchReply, Benchmark, BenchmarkReply, CancelReply, Close, CloseReply,
-    Configure, Enqueue, Header, LogEntry, LogReply, ReadLog, StatisticsReply, Stress, StressReply,
-    TaskConfigure, TaskDroppedReply, TaskEvent, TaskExecute, TaskExecuteReply, TaskLogEntry, TaskReadLog,
-    TaskRestartReply, TaskSetTimesRun, TaskStatisticsReply, VersionReply, WaitReply, limits,
+    Complete, Configure, Enqueue, Header, LogEntry, LogReply, ReadLog, StatisticsReply, StopReply, Stress,
+    StressReply, TaskConfigure, TaskDroppedReply, TaskEvent, TaskExecute, TaskExecuteReply, TaskLogEntry,
+    TaskReadLog, TaskRestartReply, TaskSetTimesRun, TaskStatisticsReply, VersionReply, WaitReply, limits,
 };
 use zerocopy::IntoBytes;
 
@@ -122,11 +122,21 @@ impl Generator {
     fn item(&mut self) -> Vec<u8> {
         let item = Enqueue {
             header: self.header(),
-            tag: self.random.u64(..),
+            // Few, so that pended ones are found.
+            tag: if self.one_in(2) {
+                self.random.u64(..16)
+            } else {
+                self.random.u64(..)
+            },
             status: self.random.u32(..),
             // A callback that spends long holds up its instance, and with it all that is to be found behind it.
             spend_us: if self.one_in(64) { self.figure(10_000) } else { 0 },
-            flags: self.random.u32(..4),
+            flags: self.random.u32(..4)
+                | if self.one_in(6) {
+                    self.random.u32(..4) << 2
+                } else {
+                    0
+                },
             again: if self.one_in(8) { self.figure(100) } else { 0 },
             timeout_ms: 0,
             reserved: u32::from(self.one_in(64)),
@@ -159,6 +169,12 @@ impl Generator {
                     context_size: self.figure(limits::CONTEXT_SIZE),
                     flags: self.random.u32(..3),
                     pool: u32::from(self.one_in(8)),
+                    kind: u32::from(self.one_in(3)),
+                    priority: if self.one_in(8) {
+                        self.figure(limits::PRIORITY)
+                    } else {
+                        0
+                    },
                 };
                 (configure.as_bytes().to_vec(), 0)
             }
@@ -189,7 +205,7 @@ impl Generator {
                     payload: self.figure(128),
                     buffer_count: self.figure(256),
                     mode: self.random.u32(..4),
-                    reserved: 0,
+                    kind: self.random.u32(..2),
                 };
                 (stress.as_bytes().to_vec(), size_of::<StressReply>())
             }
@@ -200,6 +216,15 @@ impl Generator {
                     reserved: 0,
                 };
                 (benchmark.as_bytes().to_vec(), size_of::<BenchmarkReply>())
+            }
+            ioctl::COMPLETE => {
+                let complete = Complete {
+                    header,
+                    tag: self.random.u64(..16),
+                    status: self.random.u32(..),
+                    at: self.random.u32(..4),
+                };
+                (complete.as_bytes().to_vec(), 0)
             }
             code => self.almost_good_task(code, header),
         }
@@ -316,6 +341,8 @@ fn reply_size(code: u32) -> Option<usize> {
         | ioctl::FLUSH
         | ioctl::GATE
         | ioctl::RELEASE
+        | ioctl::START
+        | ioctl::COMPLETE
         | ioctl::TASK_CONFIGURE
         | ioctl::TASK_EVENT
         | ioctl::TASK_SET_TIMES_RUN
@@ -327,6 +354,7 @@ fn reply_size(code: u32) -> Option<usize> {
         ioctl::TASK_STATISTICS => Some(size_of::<TaskStatisticsReply>()),
         ioctl::CLOSE => Some(size_of::<CloseReply>()),
         ioctl::CANCEL => Some(size_of::<CancelReply>()),
+        ioctl::STOP => Some(size_of::<StopReply>()),
         ioctl::STATISTICS => Some(size_of::<StatisticsReply>()),
         ioctl::STRESS | ioctl::STRESS_PROGRESS => Some(size_of::<StressReply>()),
         ioctl::BENCHMARK => Some(size_of::<BenchmarkReply>()),
@@ -406,7 +434,7 @@ mod tests {
             output: vec![0; bytes],
         };
         let statistics = request(ioctl::STATISTICS);
-        assert_eq!(judge(&statistics, &answer(NtStatus::SUCCESS, 96)), None);
+        assert_eq!(judge(&statistics, &answer(NtStatus::SUCCESS, 112)), None);
         assert_eq!(judge(&statistics, &answer(NtStatus::REVISION_MISMATCH, 0)), None);
         let stranger = request(0x0022_0000);
         assert_eq!(
@@ -414,7 +442,7 @@ mod tests {
             None
         );
         for (request, answer) in [
-            (&statistics, answer(NtStatus::SUCCESS, 95)),
+            (&statistics, answer(NtStatus::SUCCESS, 111)),
             (&statistics, answer(NtStatus::SUCCESS, 600)),
             (&statistics, answer(NtStatus::REVISION_MISMATCH, 1)),
             (&statistics, answer(NtStatus(0xC000_0005), 0)),

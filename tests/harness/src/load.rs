@@ -1,16 +1,23 @@
 //! What another process does to the driver until it is killed: everything that a dead process can leave behind.
 //!
 //! It has several handles, holds the gate by turns, and keeps requests of every kind that waits pending: waits, bounded
-//! waits, flushes, and a load inside the driver. It never tidies up.
+//! waits, flushes, and a load inside the driver; pended items of an instance with a thread of its own, and its stop; a
+//! task's run at the task's gate, and a cancel that waits for it. It never tidies up.
 
 use std::{collections::VecDeque, time::Duration};
 
-use queued_work_item_ioctl::{Stress, WaitReply};
+use queued_work_item_ioctl::{
+    Configure, Enqueue, StopReply, Stress, TaskConfigure, TaskDroppedReply, TaskExecuteReply, WaitReply,
+};
 
 use crate::{Client, Error, client::Pending, device::Access, device::Transport, payload::ItemId};
 
 /// The instance that it loads; whoever starts it configures it.
 pub const INSTANCE: u32 = 0;
+/// The instance with a thread of its own.
+const THREADED: u32 = INSTANCE + 1;
+/// The task.
+const TASK: u32 = 0;
 /// Buffers that the instance should have: enough that requests wait, few enough that some are refused.
 pub const BUFFERS: u32 = 64;
 /// Bytes of each.
@@ -56,8 +63,9 @@ pub fn load(
         payload: 64,
         buffer_count: 256,
         mode: Stress::SPIN_LOCK,
-        reserved: 0,
+        kind: Configure::QUEUED_WORK_ITEM,
     })?;
+    let others = (others(&waiting.at(THREADED))?, task(&gating.at(TASK))?);
     for index in 0.. {
         if stop() {
             break;
@@ -96,8 +104,30 @@ pub fn load(
     }
     // As the system does it: the handles first.
     drop((gating, waiting, enqueueing));
-    drop((inside, waits, flushes));
+    drop((inside, others, waits, flushes));
     Ok(())
+}
+
+/// What waits on an instance with a thread of its own, which the process before may have left: items that nobody will
+/// complete, and a stop.
+fn others(client: &Client) -> Result<(Vec<Pending<WaitReply>>, Pending<StopReply>), Error> {
+    let shape = Configure::new(THREADED, BUFFERS, BUFFER_SIZE).threaded();
+    refusals_aside(client.configure_as(&shape))?;
+    refusals_aside(client.start())?;
+    let pended = (0..4)
+        .map(|tag| client.begin_wait(&client.item(tag).with_flags(Enqueue::PEND), b"kept"))
+        .collect::<Result<_, _>>()?;
+    Ok((pended, client.begin_stop()?))
+}
+
+/// What waits for a task: a run at its gate, and a cancel that waits for the run.
+fn task(client: &Client) -> Result<(Pending<TaskExecuteReply>, Pending<TaskDroppedReply>), Error> {
+    let task = TaskConfigure::new(TASK, TaskConfigure::D0_ENTRY, TaskConfigure::DEFERRED);
+    refusals_aside(client.task_configure(&task.with_results(&[TaskConfigure::FAIL_BUT_TRY_AGAIN])))?;
+    refusals_aside(client.task_restart().map(drop))?;
+    refusals_aside(client.task_gate())?;
+    let run = client.begin_task_execute_now()?;
+    Ok((run, client.begin_task_cancel()?))
 }
 
 /// A full queue is a part of the load, and so is whatever else the driver refuses.

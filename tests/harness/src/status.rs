@@ -38,6 +38,8 @@ impl NtStatus {
     pub const QUOTA_EXCEEDED: Self = Self(ioctl::STATUS_QUOTA_EXCEEDED);
     /// `STATUS_NOT_SUPPORTED`
     pub const NOT_SUPPORTED: Self = Self(ioctl::STATUS_NOT_SUPPORTED);
+    /// `STATUS_NOT_FOUND`
+    pub const NOT_FOUND: Self = Self(ioctl::STATUS_NOT_FOUND);
     /// `STATUS_UNSUCCESSFUL`
     pub const UNSUCCESSFUL: Self = Self(ioctl::STATUS_UNSUCCESSFUL);
     /// `STATUS_INVALID_DEVICE_STATE`

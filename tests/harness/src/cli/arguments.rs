@@ -80,8 +80,33 @@ pub(super) enum Command {
         #[arg(long)]
         reuse_cleanup: bool,
         /// Take the buffers from paged pool
-        #[arg(long)]
+        #[arg(long, conflicts_with = "threaded")]
         paged: bool,
+        /// With a thread of its own, which `start` makes
+        #[arg(long)]
+        threaded: bool,
+        /// The thread's priority [default: what system threads have]
+        #[arg(long, requires = "threaded", value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::PRIORITY)))]
+        priority: Option<u32>,
+        /// The thread begins nothing while an item is pended
+        #[arg(long, requires = "threaded")]
+        wait_for_pended: bool,
+    },
+    /// Make the thread of an instance that has one of its own
+    Start,
+    /// Drop what has not begun, and end the thread
+    Stop,
+    /// Complete a pended item
+    Complete {
+        /// The item's name
+        #[arg(value_parser = number)]
+        tag: u64,
+        /// The NTSTATUS that it is completed with
+        #[arg(long, value_parser = status, default_value = "0")]
+        status: u32,
+        /// In a DPC
+        #[arg(long)]
+        dpc: bool,
     },
     /// Enqueue an item
     Enqueue(Item),
@@ -216,6 +241,9 @@ pub(super) struct Stress {
     /// How items are enqueued
     #[arg(long, value_enum, default_value_t = Mode::Enqueue)]
     pub(super) mode: Mode,
+    /// Load a queue with a thread of its own; inside the driver
+    #[arg(long)]
+    pub(super) threaded: bool,
     /// Producers
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::STRESS_PRODUCERS)))]
     pub(super) threads: u32,
@@ -289,6 +317,12 @@ pub(super) struct Item {
     /// How often the callback enqueues the item again
     #[arg(long, default_value_t = 0)]
     pub(super) again: u32,
+    /// Before all that has not begun; of an instance with a thread of its own
+    #[arg(long)]
+    pub(super) head: bool,
+    /// Pend it, until `complete`; of an instance with a thread of its own
+    #[arg(long)]
+    pub(super) pend: bool,
     /// Do it so many times, counting the tag up
     #[arg(long, default_value_t = 1)]
     pub(super) count: u64,

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use queued_work_item_ioctl::{Configure, Enqueue, StatisticsReply, WaitReply};
+use queued_work_item_ioctl::{Complete, Configure, Enqueue, StatisticsReply, WaitReply};
 
 use super::{
     Arguments, System,
@@ -66,6 +66,9 @@ pub(super) fn run(arguments: &Arguments, system: &dyn System) -> Result<ExitCode
         Command::Cancel => {
             let dropped = open(Access::ReadWrite)?.cancel()?;
             say(format!("{} dropped", items(dropped)));
+        }
+        Command::Start | Command::Stop | Command::Complete { .. } => {
+            threaded(&open(Access::ReadWrite)?, &arguments.command, &mut say)?;
         }
         Command::Flush => {
             open(Access::ReadWrite)?.flush()?;
@@ -148,6 +151,9 @@ fn configure(command: &Command, instance: u32) -> Configure {
         context,
         reuse_cleanup,
         paged,
+        threaded,
+        priority,
+        wait_for_pended,
     } = command
     else {
         return Configure::new(instance, 1, 0);
@@ -155,11 +161,14 @@ fn configure(command: &Command, instance: u32) -> Configure {
     Configure {
         max_buffers: *max_buffers,
         context_size: *context,
-        flags: if *reuse_cleanup {
-            Configure::REUSE_CLEANUP
+        flags: flag(*reuse_cleanup, Configure::REUSE_CLEANUP)
+            | flag(*wait_for_pended, Configure::WAIT_FOR_PENDED),
+        kind: if *threaded {
+            Configure::THREADED
         } else {
-            0
+            Configure::QUEUED_WORK_ITEM
         },
+        priority: priority.unwrap_or(0),
         pool: if *paged {
             Configure::PAGED
         } else {
@@ -232,7 +241,7 @@ fn status(arguments: &Arguments, system: &dyn System) -> Result<ExitCode, Error>
 }
 
 /// The counters by name, in the order in which they are shown.
-pub(super) fn named(counters: &StatisticsReply) -> [(&'static str, u64); 14] {
+pub(super) fn named(counters: &StatisticsReply) -> [(&'static str, u64); 17] {
     [
         ("accepted", counters.accepted),
         ("executed", counters.executed),
@@ -248,6 +257,9 @@ pub(super) fn named(counters: &StatisticsReply) -> [(&'static str, u64); 14] {
         ("queued at most", counters.high_water.into()),
         ("buffers", counters.capacity.into()),
         ("gate closed", counters.gated.into()),
+        ("told at DISPATCH_LEVEL", counters.told_at_dispatch),
+        ("pended", counters.pended.into()),
+        ("thread started", counters.started.into()),
     ]
 }
 
@@ -259,10 +271,34 @@ pub(super) fn counters(counters: &StatisticsReply) -> comfy_table::Table {
     )
 }
 
+/// What only an instance with a thread of its own answers.
+fn threaded(client: &Client, command: &Command, say: &mut dyn FnMut(String)) -> Result<(), Error> {
+    match command {
+        Command::Start => {
+            client.start()?;
+            say("the thread is there".into());
+        }
+        Command::Stop => say(format!("the thread has ended; {} dropped", items(client.stop()?))),
+        Command::Complete { tag, status, dpc } => {
+            let at = if *dpc { Complete::DPC } else { Complete::PASSIVE };
+            client.complete_pended(*tag, NtStatus(*status), at)?;
+            say(format!("item {tag:#x} is done"));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The flag, if it is set.
+const fn flag(set: bool, flag: u32) -> u32 {
+    if set { flag } else { 0 }
+}
+
 fn request(client: &Client, item: &Item, tag: u64) -> Enqueue {
     let request = Enqueue {
         spend_us: item.spend,
         again: item.again,
+        flags: flag(item.head, Enqueue::AT_HEAD) | flag(item.pend, Enqueue::PEND),
         ..client.item(tag)
     };
     item.status.map_or(request, |status| request.with_status(status))

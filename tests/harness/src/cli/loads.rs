@@ -7,7 +7,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use queued_work_item_ioctl::{Stress, StressReply, limits};
+use queued_work_item_ioctl::{Configure, Stress, StressReply, limits};
 use serde::Serialize;
 
 use super::{
@@ -93,6 +93,11 @@ pub(super) fn stress(
         ITEMS
     });
     let (account, error) = match plan.mode {
+        Mode::Enqueue | Mode::Wait | Mode::Batch if plan.threaded => {
+            return Err(Error::NotSupported(
+                "--threaded is for a load inside the driver: --mode passive, dispatch or dpc".into(),
+            ));
+        }
         Mode::Enqueue | Mode::Wait | Mode::Batch => here(arguments, &context, plan, items),
         Mode::Passive | Mode::Dispatch | Mode::Dpc => (inside(arguments, &context, plan, items)?, None),
     };
@@ -207,7 +212,11 @@ fn inside(
         payload: plan.payload,
         buffer_count: plan.buffers,
         mode,
-        reserved: 0,
+        kind: if plan.threaded {
+            Configure::THREADED
+        } else {
+            Configure::QUEUED_WORK_ITEM
+        },
     };
     let total = u64::from(items) * u64::from(plan.threads);
     let bar = bar(arguments, 1_000);
@@ -250,6 +259,7 @@ fn inside(
             reply.refused_other,
         ),
         ("out of order", reply.order_errors),
+        ("finished out of order", reply.finish_errors),
         ("with other bytes", reply.payload_errors),
         ("beside another callback", reply.overlaps),
         ("above PASSIVE_LEVEL", reply.above_passive),

@@ -31,10 +31,13 @@ struct Counters {
     above_passive: u64,
     stale_contexts: u64,
     cleanups: u64,
+    told_at_dispatch: u64,
     queued: u32,
     high_water: u32,
     capacity: u32,
     gated: u32,
+    pended: u32,
+    started: u32,
 }
 
 impl From<&StatisticsReply> for Counters {
@@ -50,10 +53,13 @@ impl From<&StatisticsReply> for Counters {
             above_passive,
             stale_contexts,
             cleanups,
+            told_at_dispatch,
             queued,
             high_water,
             capacity,
             gated,
+            pended,
+            started,
         } = *reply;
         Self {
             accepted,
@@ -66,10 +72,13 @@ impl From<&StatisticsReply> for Counters {
             above_passive,
             stale_contexts,
             cleanups,
+            told_at_dispatch,
             queued,
             high_water,
             capacity,
             gated,
+            pended,
+            started,
         }
     }
 }

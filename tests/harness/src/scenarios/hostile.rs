@@ -219,6 +219,22 @@ pub(super) fn w24_configure_out_of_limits(context: &Context<'_>) -> Result<(), F
         u32::try_from(limits::INSTANCE_BYTES / u64::from(limits::BUFFER_SIZE)).unwrap_or(u32::MAX) + 1;
     let configures = [
         ("no such pool", Configure { pool: 2, ..good }),
+        ("no such kind", Configure { kind: 2, ..good }),
+        ("a priority of no thread", Configure { priority: 1, ..good }),
+        (
+            "a thread and paged pool",
+            Configure {
+                pool: Configure::PAGED,
+                ..good.threaded()
+            },
+        ),
+        (
+            "a real-time thread",
+            Configure {
+                priority: limits::PRIORITY + 1,
+                ..good.threaded()
+            },
+        ),
         (
             "a flag of none",
             Configure {
@@ -269,7 +285,7 @@ pub(super) fn w24_reserved_fields_and_limits(context: &Context<'_>) -> Result<()
     let item = Enqueue::new(0, 0);
     let items = [
         ("reserved", Enqueue { reserved: 1, ..item }),
-        ("a flag of none", Enqueue { flags: 4, ..item }),
+        ("a flag of none", Enqueue { flags: 16, ..item }),
         (
             "every flag",
             Enqueue {
@@ -349,6 +365,9 @@ pub(super) fn w24_wrong_state(context: &Context<'_>) -> Result<(), Failure> {
         refused(client.flush(), due, "FLUSH")?;
         refused(client.close(CloseMode::Drain), due, "CLOSE")?;
         refused(client.close(CloseMode::Cancel), due, "CLOSE")?;
+        refused(client.start(), due, "START")?;
+        refused(client.stop(), due, "STOP")?;
+        refused(client.complete_pended(0, NtStatus::SUCCESS, 0), due, "COMPLETE")?;
         // Whatever an instance of their number is.
         refused(client.task_close(), due, "TASK_CLOSE")?;
         refused(client.task_execute_now(), due, "TASK_EXECUTE")?;

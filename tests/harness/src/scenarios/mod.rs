@@ -23,6 +23,7 @@ mod requests;
 mod shape;
 pub mod stress;
 mod tasks;
+mod threaded;
 mod waiting;
 mod whole;
 
@@ -197,6 +198,22 @@ scenarios! {
         "a program whose every outcome is known: every counter, to the item";
     again::log_counts_what_it_lost,
         "more runs than the log keeps: what was overwritten is counted, what is left has its numbers";
+    threaded::x01_a_hundred_thousand_begin_in_order,
+        "100,000 items through a queue with a thread of its own: each once, intact, in order";
+    threaded::x01_a_million_finish_in_order,
+        "1,000,000 items through one, from 4 producers at DISPATCH_LEVEL: they begin and finish in order";
+    threaded::x01_an_item_at_the_head_is_next,
+        "items at the head, without a thread: they run first once there is one";
+    threaded::x02_pended_items_stall_nobody,
+        "8 pended items, and others beside them; then a queue that waits for what it has pended";
+    threaded::x03_stop_and_start_under_load,
+        "stop and start, 1,000 times under 2 threads: each item ran or was dropped, to the item";
+    threaded::x04_stop_tells_every_waiter,
+        "stop with 8 waiters, 5 times: all STATUS_CANCELLED while an item runs, and the queue goes on";
+    threaded::x05_completion_from_a_dpc,
+        "pended items completed in a DPC and under a spin lock: each its own status, every buffer home";
+    threaded::x05_pended_items_hold_up_no_cancel,
+        "items pended, a drain and a cancel: the drain waits, the cancel completes them";
     tasks::x06_each_result_at_each_moment,
         "every result at every moment of a task, in place and deferred: it runs as often as documented";
     tasks::x06_each_result_on_demand,

@@ -1,10 +1,10 @@
 //! One good request under every code, which the hostile scenarios make bad.
 
 use queued_work_item_ioctl::{
-    self as ioctl, Benchmark, BenchmarkReply, CancelReply, Close, CloseReply, Configure, Enqueue, Header,
-    LogReply, ReadLog, StatisticsReply, StressReply, TaskConfigure, TaskDroppedReply, TaskEvent, TaskExecute,
-    TaskExecuteReply, TaskReadLog, TaskRestartReply, TaskSetTimesRun, TaskStatisticsReply, VersionReply,
-    WaitReply,
+    self as ioctl, Benchmark, BenchmarkReply, CancelReply, Close, CloseReply, Complete, Configure, Enqueue,
+    Header, LogReply, ReadLog, StatisticsReply, StopReply, StressReply, TaskConfigure, TaskDroppedReply,
+    TaskEvent, TaskExecute, TaskExecuteReply, TaskReadLog, TaskRestartReply, TaskSetTimesRun,
+    TaskStatisticsReply, VersionReply, WaitReply,
 };
 use zerocopy::IntoBytes;
 
@@ -62,6 +62,19 @@ fn of_instances(header: Header) -> Vec<Request> {
             ioctl::READ_LOG,
             ReadLog { header, from: 0 }.as_bytes(),
             size_of::<LogReply>(),
+        ),
+        fixed(ioctl::START, header.as_bytes(), 0),
+        fixed(ioctl::STOP, header.as_bytes(), size_of::<StopReply>()),
+        fixed(
+            ioctl::COMPLETE,
+            Complete {
+                header,
+                tag: 0,
+                status: 0,
+                at: Complete::PASSIVE,
+            }
+            .as_bytes(),
+            0,
         ),
         fixed(ioctl::CANCEL, header.as_bytes(), size_of::<CancelReply>()),
         fixed(

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use queued_work_item_ioctl::{Stress, StressReply};
+use queued_work_item_ioctl::{Configure, Stress, StressReply};
 
 use super::{
     Context, Failure, check, check_eq,
@@ -17,8 +17,8 @@ use crate::{
 };
 
 /// `PASSIVE_LEVEL` and `DISPATCH_LEVEL`, as the reply tells the enqueuers' highest.
-const PASSIVE_LEVEL: u32 = 0;
-const DISPATCH_LEVEL: u32 = 2;
+pub(super) const PASSIVE_LEVEL: u32 = 0;
+pub(super) const DISPATCH_LEVEL: u32 = 2;
 
 pub(super) fn w02_producers_inside_the_driver(context: &Context<'_>) -> Result<(), Failure> {
     let client = context.without_instance()?;
@@ -88,12 +88,13 @@ pub(super) fn w02_progress_is_told(context: &Context<'_>) -> Result<(), Failure>
         check_eq!(
             (
                 seen.order_errors,
+                seen.finish_errors,
                 seen.payload_errors,
                 seen.overlaps,
                 seen.above_passive,
                 seen.refused_other
             ),
-            (0, 0, 0, 0, 0),
+            (0, 0, 0, 0, 0, 0),
             "errors on the way"
         );
         last = seen.executed;
@@ -151,7 +152,7 @@ pub(super) fn w02_cancelled_load_ends(context: &Context<'_>) -> Result<(), Failu
 }
 
 /// So many producers with so many items each.
-fn load(client: &Client, producers: u32, items: u32, mode: u32) -> Stress {
+pub(super) fn load(client: &Client, producers: u32, items: u32, mode: u32) -> Stress {
     Stress {
         header: client.header(),
         producers,
@@ -159,7 +160,7 @@ fn load(client: &Client, producers: u32, items: u32, mode: u32) -> Stress {
         payload: 64,
         buffer_count: 1_024,
         mode,
-        reserved: 0,
+        kind: Configure::QUEUED_WORK_ITEM,
     }
 }
 

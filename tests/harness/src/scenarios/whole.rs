@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use queued_work_item_ioctl::limits;
+use queued_work_item_ioctl::{TaskConfigure, limits};
 
 use super::{Context, Failure, check_eq, instances::largest, order::enqueue};
 use crate::{
@@ -62,6 +62,19 @@ pub(super) fn nothing_is_missing(context: &Context<'_>) -> Result<(), Failure> {
             "the waiter of instance {id}"
         );
         client.close(CloseMode::Drain)?;
+    }
+    let tasks = context.without_any_task()?;
+    for id in 0..limits::TASKS {
+        context.step(format!("a run of task {id}"));
+        let client = tasks.at(id);
+        let task = TaskConfigure::new(id, TaskConfigure::ON_DEMAND, TaskConfigure::DEFERRED);
+        client.task_configure(&task)?;
+        check_eq!(
+            client.task_execute_now()?,
+            u32::from(TaskConfigure::SUCCESS),
+            "what task {id} returns"
+        );
+        client.task_close()?;
     }
     Ok(())
 }
