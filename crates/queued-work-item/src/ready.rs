@@ -323,11 +323,22 @@ impl Ready {
     /// [`end_cancel`](Self::end_cancel).
     ///
     /// # Safety
-    /// `canceller` lives until it has been taken off.
-    pub(crate) unsafe fn begin_telling(&mut self, canceller: &mut Canceller) {
+    /// As for [`cancel`](Self::cancel).
+    pub(crate) unsafe fn begin_telling(&mut self, canceller: *mut Canceller) {
         // No flush waits for it.
-        canceller.oldest = u64::MAX;
-        canceller.next = self.cancellers;
+        // SAFETY: by the caller's promise.
+        unsafe { self.list(canceller, u64::MAX) };
+    }
+
+    /// Puts a canceller on the list.
+    ///
+    /// # Safety
+    /// As for [`cancel`](Self::cancel).
+    unsafe fn list(&mut self, canceller: *mut Canceller, oldest: u64) {
+        // SAFETY: a frame that is alive, by the caller's promise; the reference ends here.
+        let frame = unsafe { &mut *canceller };
+        frame.oldest = oldest;
+        frame.next = self.cancellers;
         self.cancellers = canceller;
     }
 
@@ -346,16 +357,15 @@ impl Ready {
     /// there is nothing. `canceller` is put on the list, to be taken off by [`end_cancel`](Self::end_cancel).
     ///
     /// # Safety
-    /// `canceller` lives until it has been taken off.
-    pub(crate) unsafe fn cancel(&mut self, word: Word, canceller: &mut Canceller) -> Option<Dropped> {
+    /// `canceller` lives until it has been taken off, and is used through this pointer, or one made from it, alone.
+    pub(crate) unsafe fn cancel(&mut self, word: Word, canceller: *mut Canceller) -> Option<Dropped> {
         self.note_length(word);
         let count = self.unbegun();
         if count == 0 {
             return None;
         }
-        canceller.oldest = self.begun + 1;
-        canceller.next = self.cancellers;
-        self.cancellers = canceller;
+        // SAFETY: by the caller's promise.
+        unsafe { self.list(canceller, self.begun + 1) };
         self.begun = self.pushes;
         self.cancelled += count;
         let dropped = Dropped {

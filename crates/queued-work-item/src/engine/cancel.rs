@@ -8,9 +8,10 @@ use crate::slots::Slot;
 use crate::{Completion, Context, Outcome, PossibleDeadlock};
 
 /// Takes a canceller off the list when its work is done, also when a completion panics on a host.
-struct CancelGuard<'a, T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> {
-    core: &'a Core<T, K, C, VARIANT>,
-    canceller: &'a Canceller,
+pub(super) struct CancelGuard<'a, T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> {
+    pub(super) core: &'a Core<T, K, C, VARIANT>,
+    /// No reference: the list writes through its pointer to the same frame meanwhile.
+    pub(super) canceller: *const Canceller,
 }
 
 impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Drop
@@ -25,6 +26,8 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
     /// Drops whatever has not begun, tells whoever waits for it, and returns how many that were.
     pub(crate) fn cancel_all(&self) -> u64 {
         let mut canceller = Canceller::new(current_thread_id());
+        // One pointer for the list and the guard: a reference in between would end the list's.
+        let canceller = &raw mut canceller;
         let (dropped, pending) = {
             let unlocked = self
                 .is(Broken::CancelTakesUnlocked)
@@ -36,14 +39,14 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
                 ready.revoke(&self.claim.0);
             }
             // SAFETY: the guard below takes the canceller off before this frame ends.
-            match unsafe { ready.cancel(word, &mut canceller) } {
+            match unsafe { ready.cancel(word, canceller) } {
                 None => return 0,
                 Some(dropped) => (dropped, word.newest()),
             }
         };
         let guard = CancelGuard {
             core: self,
-            canceller: &canceller,
+            canceller,
         };
         // Oldest first. The chains are this function's alone now, however long.
         self.drop_chain(dropped.heads);

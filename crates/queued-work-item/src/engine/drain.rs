@@ -104,7 +104,7 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
             let mut position = 0;
             while let Some(slot) = claim.slot(position) {
                 // SAFETY: the item has begun, so that the drainer owns its slot.
-                let status = unsafe { (core.invoke)(this, slot, passive) };
+                let status = unsafe { Self::call(this, slot, passive) };
                 left -= 1;
                 let is_last = position + 1 == count;
                 // Before the buffer goes home, or the depth could exceed the number of buffers.
@@ -212,24 +212,30 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         }
     }
 
-    /// The item in a slot, for a callback.
+    /// Runs the callback on one item. The status that it left; `None`: the item is pended, and its slot is whoever's the
+    /// callback has handed it to.
     ///
     /// # Safety
-    /// The slot holds a payload, and it is the caller's alone as long as `'a`, which the core outlives.
-    pub(crate) unsafe fn item<'a>(&self, slot: Slot) -> Item<'a, T, C> {
+    /// The caller is the drainer and owns the slot.
+    unsafe fn call(this: NonNull<Self>, slot: Slot, passive: &mut Passive) -> Option<NtStatus> {
+        // SAFETY: the drainer's activation is an owner.
+        let core = unsafe { this.as_ref() };
         // SAFETY: the slot is the caller's.
-        let length = unsafe { self.length_of(slot) };
-        let place = self.slots.payload(slot).as_ptr();
-        // SAFETY: the slot holds a payload, and is the caller's alone.
+        let length = unsafe { core.length_of(slot) };
+        let place = core.slots.payload(slot).as_ptr();
+        // SAFETY: the slot holds a payload, pushed by its producer, and is the caller's alone.
         let payload = unsafe { T::view(place, length) };
         // SAFETY: the head is valid and the caller's alone.
-        let context = unsafe { &mut (*self.slots.head(slot).as_ptr()).context };
-        Item {
+        let context = unsafe { &mut (*core.slots.head(slot).as_ptr()).context };
+        let mut item = Item {
             payload,
             context,
             status: NtStatus::SUCCESS,
-            pageable: self.slots.is_pageable(),
-        }
+            pageable: core.slots.is_pageable(),
+        };
+        // SAFETY: the caller is the drainer, and the item is its slot's.
+        let has_ended = unsafe { (core.invoke)(this, slot, &mut item, passive) };
+        has_ended.then_some(item.status)
     }
 
     /// Ends an item that ran or was dropped: the client's cleanup run, payload and context cleared, the buffer

@@ -31,7 +31,7 @@ use crate::payload::Payload;
 use crate::pending::Pending;
 use crate::ready::Ready;
 use crate::slots::{Slot, Slots};
-use crate::{Completion, Config, Context, CreateError, Item, NtStatus, Passive};
+use crate::{Completion, Config, Context, CreateError, Item, Passive};
 
 use self::starter::Starter;
 pub(crate) use self::threaded::{StartRefused, ThreadOptions};
@@ -48,10 +48,10 @@ pub(crate) struct Refused {
     pub(crate) closing: AtomicU64,
 }
 
-/// Runs the callback on the item in a slot, which the caller owns as the drainer. `None`: the item is pended, and its slot
+/// Runs the callback on the item of a slot, which the caller owns as the drainer. `false`: the item is pended, and its slot
 /// is whoever's the callback has handed it to.
 type Invoke<T, K, C, const VARIANT: u8> =
-    unsafe fn(NonNull<Core<T, K, C, VARIANT>>, Slot, &mut Passive) -> Option<NtStatus>;
+    unsafe fn(NonNull<Core<T, K, C, VARIANT>>, Slot, &mut Item<'_, T, C>, &mut Passive) -> bool;
 
 /// Variants that are wrong on purpose, for the models to catch: `Core<…, { Broken::… as u8 }>`. The product is 0.
 #[derive(Clone, Copy)]
@@ -343,34 +343,27 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
 /// Runs the callback on one item: an [`Invoke`].
 ///
 /// # Safety
-/// `core` is the first field of a `WithCallback` of these types, and the caller is its drainer and owns the slot.
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "an item of a queue with a thread may be pended"
-)]
+/// `core` is the first field of a `WithCallback` of these types, and the caller is its drainer.
 unsafe fn invoke<T, K, C, F, const VARIANT: u8>(
     core: NonNull<Core<T, K, C, VARIANT>>,
-    slot: Slot,
+    _: Slot,
+    item: &mut Item<'_, T, C>,
     passive: &mut Passive,
-) -> Option<NtStatus>
+) -> bool
 where
     T: Payload + ?Sized,
     K: Completion,
     C: Context,
     F: FnMut(&mut Item<'_, T, C>, &mut Passive) + Send + 'static,
 {
-    // SAFETY: the drainer's activation is an owner.
-    let this = unsafe { core.as_ref() };
-    // SAFETY: the slot is the drainer's, and the item does not outlast this function.
-    let mut item = unsafe { this.item(slot) };
     // SAFETY: by the caller's promise; the reference is to the callback's cell alone.
     let cell = unsafe { &(*core.cast::<WithCallback<T, K, C, F, VARIANT>>().as_ptr()).callback };
     cell.with_mut(|callback| {
         // SAFETY: there is one drainer at a time, and the exchanges of the pending word order them.
         let callback = unsafe { &mut *callback };
-        callback(&mut item, passive);
+        callback(item, passive);
     });
-    Some(item.status)
+    true
 }
 
 /// Drops the callback.

@@ -13,6 +13,7 @@ use core::alloc::Layout;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
+use super::cancel::CancelGuard;
 use super::{Broken, Core, Starter, WithCallback};
 use crate::cleanup::Cleanup;
 use crate::kernel::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +23,7 @@ use crate::ready::{Canceller, Until};
 use crate::slots::Slot;
 use crate::threaded::{Fate, Work, Worker};
 use crate::waiter::Waiter;
-use crate::{Completion, Config, Context, CreateError, NtStatus, Outcome, Passive, PossibleDeadlock};
+use crate::{Completion, Config, Context, CreateError, Item, NtStatus, Outcome, Passive, PossibleDeadlock};
 
 /// Marks looked at under one hold of their lock.
 const CHUNK: usize = 64;
@@ -143,20 +144,6 @@ impl<'a> Control<'a> {
 impl Drop for Control<'_> {
     fn drop(&mut self) {
         self.0.set();
-    }
-}
-
-/// Ends the telling of a pended item, also when a completion panics on a host.
-struct Telling<'a, T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> {
-    core: &'a Core<T, K, C, VARIANT>,
-    canceller: &'a Canceller,
-}
-
-impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Drop
-    for Telling<'_, T, K, C, VARIANT>
-{
-    fn drop(&mut self) {
-        self.core.ready.lock().end_cancel(self.canceller);
     }
 }
 
@@ -377,12 +364,10 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
         let core = unsafe { this.as_ref() };
         let part = core.part();
         let mut canceller = Canceller::new(current_thread_id());
+        let canceller = &raw mut canceller;
         // SAFETY: the guard below takes it off before this frame ends.
-        unsafe { core.ready.lock().begin_telling(&mut canceller) };
-        let telling = Telling {
-            core,
-            canceller: &canceller,
-        };
+        unsafe { core.ready.lock().begin_telling(canceller) };
+        let telling = CancelGuard { core, canceller };
         if !core.is(Broken::UnmarksLate) {
             // From here on no stop wakes the item's waiter: the next in this buffer may have another.
             part.marks.lock().set(slot, false);
@@ -446,8 +431,9 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
 unsafe fn invoke_threaded<T, K, C, W, const VARIANT: u8>(
     core: NonNull<Core<T, K, C, VARIANT>>,
     slot: Slot,
+    item: &mut Item<'_, T, C>,
     passive: &mut Passive,
-) -> Option<NtStatus>
+) -> bool
 where
     T: Payload + ?Sized,
     K: Completion,
@@ -455,19 +441,22 @@ where
     W: Worker<T, C>,
 {
     // SAFETY: the slot is the drainer's, which hands it over.
-    let work = unsafe { Work::new(core, slot) };
+    let work = unsafe { Work::new(core, slot, item) };
     // SAFETY: by the caller's promise.
     let fate =
         unsafe { with_worker::<T, K, C, W, Fate, VARIANT>(core, |worker| worker.work(work, passive).fate()) };
     match fate {
-        Some(Fate::Complete(status)) => Some(status),
+        Some(Fate::Complete(status)) => {
+            item.status = status;
+            true
+        }
         Some(Fate::Pended) => {
             // SAFETY: the drainer's activation is an owner.
             let this = unsafe { core.as_ref() };
             if this.part().options.waits_for_pended {
                 this.wait_for_pended(slot, passive);
             }
-            None
+            false
         }
         None => unreachable!("a worker is dropped when no thread is left"),
     }

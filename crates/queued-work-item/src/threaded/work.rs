@@ -154,22 +154,19 @@ pub struct Work<'a, T: Payload + ?Sized, C: Context = ()> {
 
 impl<'a, T: Payload + ?Sized, C: Context> Work<'a, T, C> {
     /// # Safety
-    /// The slot is the drainer's, the caller's, and handed over to this value.
+    /// The slot is the drainer's, the caller's, and handed over to this value; the item is the slot's, and is not looked
+    /// into while this value or its successor lives.
     pub(crate) unsafe fn new<K: Completion, const VARIANT: u8>(
         core: NonNull<Core<T, K, C, VARIANT>>,
         slot: Slot,
+        item: &mut Item<'_, T, C>,
     ) -> Self {
-        // SAFETY: the caller is the drainer, whose activation is an owner.
-        let this = unsafe { core.as_ref() };
-        // SAFETY: the slot is this value's, for as long as it or its successor lives.
-        let item: Item<'_, T, C> = unsafe { this.item(slot) };
-        let Item { payload, context, .. } = item;
         Self {
             held: Held {
                 core: core.cast(),
                 slot,
-                payload: NonNull::from(payload),
-                context: NonNull::from(context),
+                payload: NonNull::from(&mut *item.payload),
+                context: NonNull::from(&mut *item.context),
                 verbs: Core::<T, K, C, VARIANT>::VERBS,
             },
             here: PhantomData,

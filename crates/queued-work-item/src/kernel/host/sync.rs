@@ -2,6 +2,7 @@
 
 extern crate std;
 
+use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -79,12 +80,17 @@ struct Signal {
 
 /// An event. Its state is counted, not owned: a setter may still be inside `set` when the waiter, already let go,
 /// leaves the frame that held the event, which a `KEVENT` permits and a condition variable does not.
-pub(crate) struct RawEvent {
+///
+/// In a cell for the same reason: a reference to anything else would have to stay valid until `set` returns.
+pub(crate) struct RawEvent(UnsafeCell<State>);
+
+#[derive(Default)]
+struct State {
     signal: Arc<Signal>,
-    synchronization: core::cell::Cell<bool>,
+    synchronization: bool,
 }
 
-// SAFETY: `synchronization` is written by `init` only, before the event is shared.
+// SAFETY: the state is written by `init` only, before the event is shared.
 unsafe impl Sync for RawEvent {}
 
 impl Signal {
@@ -95,21 +101,26 @@ impl Signal {
 
 impl RawEvent {
     pub(crate) fn new() -> Self {
-        Self {
-            signal: Arc::default(),
-            synchronization: core::cell::Cell::new(false),
-        }
+        Self(UnsafeCell::default())
     }
 
     /// # Safety
     /// Nobody else uses the event yet, and it is not moved after this.
     pub(crate) unsafe fn init(&self, kind: EventKind) {
-        self.synchronization.set(kind == EventKind::Synchronization);
-        *self.signal.lock() = Some(false);
+        // SAFETY: by the caller's promise.
+        let state = unsafe { &mut *self.0.get() };
+        state.synchronization = kind == EventKind::Synchronization;
+        *state.signal.lock() = Some(false);
+    }
+
+    fn state(&self) -> &State {
+        // SAFETY: written by `init` only, which nothing follows or overlaps.
+        unsafe { &*self.0.get() }
     }
 
     pub(crate) fn set(&self) {
-        let signal = Arc::clone(&self.signal);
+        // The state is not looked at once the waiter may see that it is set.
+        let signal = Arc::clone(&self.state().signal);
         let mut set = signal.lock();
         assert!(set.is_some(), "KeSetEvent on an event that was not initialised");
         *set = Some(true);
@@ -117,21 +128,22 @@ impl RawEvent {
     }
 
     pub(crate) fn clear(&self) {
-        *self.signal.lock() = Some(false);
+        *self.state().signal.lock() = Some(false);
     }
 
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut set = self.signal.lock();
+        let state = self.state();
+        let mut set = state.signal.lock();
         loop {
             if *set == Some(true) {
-                if self.synchronization.get() {
+                if state.synchronization {
                     *set = Some(false);
                 }
                 return true;
             }
             set = match deadline {
-                None => self
+                None => state
                     .signal
                     .changed
                     .wait(set)
@@ -141,7 +153,8 @@ impl RawEvent {
                     if left.is_zero() {
                         return false;
                     }
-                    self.signal
+                    state
+                        .signal
                         .changed
                         .wait_timeout(set, left)
                         .unwrap_or_else(PoisonError::into_inner)
