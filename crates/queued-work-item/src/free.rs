@@ -27,6 +27,14 @@ pub(crate) enum PopError {
     Closed,
 }
 
+/// Why one attempt popped nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missed {
+    Error(PopError),
+    /// An exchange was lost: what is there, [`pop`](FreeStack::pop) tells.
+    Lost,
+}
+
 /// The top of a stack of slot indices; the links lie in the slots.
 ///
 /// # Invariants
@@ -57,58 +65,32 @@ impl<const VARIANT: u8> FreeStack<VARIANT> {
 
     /// Takes the top; its slot is the caller's.
     pub(crate) fn pop<'a>(&self, link: impl Fn(u32) -> &'a AtomicU32) -> Result<u32, PopError> {
-        self.pop_at(|slot| slot, |slot| link(*slot)).map(|(slot, _)| slot)
-    }
-
-    /// Takes the top, and says where it lies: what `place` makes of it, in which `link` finds the link.
-    #[inline]
-    pub(crate) fn pop_at<'a, P>(
-        &self,
-        place: impl Fn(u32) -> P,
-        link: impl Fn(&P) -> &'a AtomicU32,
-    ) -> Result<(u32, P), PopError> {
-        match self.try_pop(&place, &link) {
-            Ok(popped) => Ok(popped),
-            Err(Some(error)) => Err(error),
-            Err(None) => self.pop_contended(place, link),
-        }
-    }
-
-    /// As [`pop_at`](Self::pop_at), after an exchange was lost: apart, so that a pop that loses none is short.
-    #[cold]
-    #[inline(never)]
-    fn pop_contended<'a, P>(
-        &self,
-        place: impl Fn(u32) -> P,
-        link: impl Fn(&P) -> &'a AtomicU32,
-    ) -> Result<(u32, P), PopError> {
         let mut backoff = Backoff::default();
         loop {
-            backoff.lost();
-            match self.try_pop(&place, &link) {
-                Ok(popped) => return Ok(popped),
-                Err(Some(error)) => return Err(error),
-                Err(None) => {}
+            match self.try_pop(|slot| slot, |slot| link(*slot)) {
+                Ok((slot, _)) => return Ok(slot),
+                Err(Missed::Error(error)) => return Err(error),
+                Err(Missed::Lost) => backoff.lost(),
             }
         }
     }
 
-    /// One attempt of a pop; `None`: an exchange was lost.
+    /// One attempt to take the top, and to say where it lies: what `place` makes of it, in which `link` finds the link.
     #[inline]
-    fn try_pop<'a, P>(
+    pub(crate) fn try_pop<'a, P>(
         &self,
         place: impl Fn(u32) -> P,
         link: impl Fn(&P) -> &'a AtomicU32,
-    ) -> Result<(u32, P), Option<PopError>> {
+    ) -> Result<(u32, P), Missed> {
         // Acquire: the slot's link and contents, as whoever pushed it left them. Later pushes and pops continue that
         // push's release sequence, so that reading any of them is enough.
         let word = self.top.load(Ordering::Acquire);
         if word & CLOSED != 0 {
-            return Err(Some(PopError::Closed));
+            return Err(Missed::Error(PopError::Closed));
         }
         let top = index(word);
         if top == NIL {
-            return Err(Some(PopError::Empty));
+            return Err(Missed::Error(PopError::Empty));
         }
         // Relaxed: current if the exchange succeeds (the tag says that nobody popped, and only the owner of a popped
         // slot writes its link), of no account if it fails.
@@ -119,10 +101,13 @@ impl<const VARIANT: u8> FreeStack<VARIANT> {
             new = new.wrapping_add(TAG_ONE);
         }
         // Acquire: what comes after may not be done before the slot is this thread's.
-        self.top
+        match self
+            .top
             .compare_exchange_weak(word, new, Ordering::Acquire, Ordering::Relaxed)
-            .map(|_| (top, place))
-            .map_err(|_| None)
+        {
+            Ok(_) => Ok((top, place)),
+            Err(_) => Err(Missed::Lost),
+        }
     }
 
     /// Puts a slot back. `true` when the stack has been closed: whoever closed it counts on being told.

@@ -19,7 +19,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::free::{FreeStack, NIL, PopError};
+use crate::free::{FreeStack, Missed, NIL, PopError};
 use crate::kernel::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::kernel::cell::UnsafeCell;
 use crate::kernel::{Block, Irql, Pool, check_irql};
@@ -215,11 +215,11 @@ impl<K, C: Default> Slots<K, C> {
         self.free.pop(link).map(Slot)
     }
 
-    /// Takes a free slot of the slab, to fill it. IRQL as for its payload.
+    /// One attempt to take a free slot of the slab, to fill it. IRQL as for its payload.
     #[inline]
-    pub(crate) fn pop(&self) -> Result<Room<'_, K, C>, PopError> {
+    pub(crate) fn try_pop(&self) -> Result<Room<'_, K, C>, Missed> {
         // Without asking where it lies: what is on this stack is of the slab.
-        let (index, control) = self.free.pop_at(
+        let (index, control) = self.free.try_pop(
             |index| self.slab_control(index),
             // SAFETY: in range, and controls live as long as `self`.
             |control| unsafe { &control.as_ref().link },

@@ -2,7 +2,7 @@
 //! somebody does.
 
 use super::{Broken, Core};
-use crate::free::PopError;
+use crate::free::{Missed, PopError};
 use crate::kernel::atomic::Ordering;
 use crate::kernel::{Irql, check_irql, current_thread_id, with_stack_event};
 use crate::payload::Payload;
@@ -29,7 +29,14 @@ impl<T: Payload + ?Sized, K: Completion, C: Context, const VARIANT: u8> Core<T, 
 
     /// Takes a buffer where none was free: one that the drainer has finished and not brought home, or one more if the queue
     /// may grow.
-    fn acquire_otherwise(&self, error: PopError) -> Result<Slot, EnqueueErrorKind> {
+    fn acquire_otherwise(&self, missed: Missed) -> Result<Slot, EnqueueErrorKind> {
+        let error = match missed {
+            Missed::Error(error) => error,
+            Missed::Lost => match self.slots.pop_slot() {
+                Ok(slot) => return Ok(slot),
+                Err(error) => error,
+            },
+        };
         // A closing queue says so even when it is full as well. Where there is a buffer, the push decides.
         if error == PopError::Closed || self.pending.0.load().is_closing() {
             return Err(self.refuse(EnqueueErrorKind::Closing));
@@ -265,7 +272,7 @@ impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
                 ));
             }
         };
-        match self.slots.pop() {
+        match self.slots.try_pop() {
             Ok(room) => self.fill_bytes::<HEAD>(&room, payload, length, completion, waiter),
             Err(error) => self.submit_bytes_otherwise::<HEAD>(error, payload, length, completion, waiter),
         }
@@ -275,13 +282,13 @@ impl<K: Completion, C: Context, const VARIANT: u8> Core<[u8], K, C, VARIANT> {
     #[inline(never)]
     fn submit_bytes_otherwise<const HEAD: bool>(
         &self,
-        error: PopError,
+        missed: Missed,
         payload: &[u8],
         length: u32,
         completion: Option<K>,
         waiter: WaiterPointer,
     ) -> Result<Slot, EnqueueError<Option<K>>> {
-        match self.acquire_otherwise(error) {
+        match self.acquire_otherwise(missed) {
             Ok(slot) => self.fill_bytes::<HEAD>(&self.slots.room(slot), payload, length, completion, waiter),
             Err(kind) => Err(EnqueueError::new(kind, completion)),
         }
@@ -355,7 +362,7 @@ impl<T: Send + 'static, K: Completion, C: Context, const VARIANT: u8> Core<T, K,
         waiter: WaiterPointer,
     ) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
         check_irql(Irql::DISPATCH, "QueuedWorkItem::enqueue");
-        match self.slots.pop() {
+        match self.slots.try_pop() {
             Ok(room) => self.fill_value::<HEAD>(&room, payload, completion, waiter),
             Err(error) => self.submit_value_otherwise::<HEAD>(error, payload, completion, waiter),
         }
@@ -365,12 +372,12 @@ impl<T: Send + 'static, K: Completion, C: Context, const VARIANT: u8> Core<T, K,
     #[inline(never)]
     fn submit_value_otherwise<const HEAD: bool>(
         &self,
-        error: PopError,
+        missed: Missed,
         payload: T,
         completion: Option<K>,
         waiter: WaiterPointer,
     ) -> Result<Slot, EnqueueError<(T, Option<K>)>> {
-        match self.acquire_otherwise(error) {
+        match self.acquire_otherwise(missed) {
             Ok(slot) => self.fill_value::<HEAD>(&self.slots.room(slot), payload, completion, waiter),
             Err(kind) => Err(EnqueueError::new(kind, (payload, completion))),
         }
