@@ -17,6 +17,8 @@ mod kits;
 mod lint;
 mod package;
 mod packages;
+#[cfg(test)]
+mod pages;
 mod patch;
 mod paths;
 mod pe;

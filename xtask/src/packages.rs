@@ -15,6 +15,10 @@ pub(crate) enum Artefact {
     WdfldrTestDriver,
     /// What runs that driver's tests: `wdfldr-test.exe`
     WdfldrTest,
+    /// The guide's driver: `minimal_driver.sys`, its `.pdb` and its INF
+    MinimalDriver,
+    /// What drives that driver: `minimal-driver-test.exe`
+    MinimalDriverTest,
     /// What Wine 8 lacks for a program made with Rust: `bcryptprimitives.dll`
     Shims,
 }
@@ -73,6 +77,20 @@ pub(crate) const PACKAGES: &[Package] = &[
         artefact: Artefact::WdfldrTest,
         name: "wdfldr-test",
         recipe: Recipe::Program { exe: "wdfldr-test" },
+    },
+    Package {
+        artefact: Artefact::MinimalDriver,
+        name: "minimal-driver",
+        recipe: Recipe::KmdfDriver {
+            inx: Some("examples/minimal-driver/minimal_driver"),
+        },
+    },
+    Package {
+        artefact: Artefact::MinimalDriverTest,
+        name: "minimal-driver-test",
+        recipe: Recipe::Program {
+            exe: "minimal-driver-test",
+        },
     },
     Package {
         artefact: Artefact::Shims,

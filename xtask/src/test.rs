@@ -12,7 +12,7 @@ use crate::{
     process::Tool,
     progress::Step,
     sanitize,
-    wine::{EndToEnd, RuntimeOptions, test_runtime},
+    wine::{EndToEnd, RuntimeOptions, test_example, test_runtime},
 };
 
 /// How often a longer run lets the models switch away from a thread that could go on; by default each says itself, 2 or
@@ -77,6 +77,8 @@ enum Part {
     Reproducible,
     /// The KMDF runtime in Wine, by a driver made for it
     Wdfldr,
+    /// The guide's driver in Wine
+    Example,
     /// The main scenario in Wine
     Run,
     /// The acceptance scenarios in Wine; with `--long` also those that take minutes
@@ -89,7 +91,7 @@ enum Part {
 
 impl Part {
     /// Every part, in the order in which they run: what is quick and fails often comes first.
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Format,
         Self::Lints,
         Self::Host,
@@ -106,6 +108,7 @@ impl Part {
         Self::Emulate,
         Self::Reproducible,
         Self::Wdfldr,
+        Self::Example,
         Self::Run,
         Self::Scenarios,
         Self::Harness,
@@ -120,7 +123,7 @@ impl Part {
     fn needs_wine(self) -> bool {
         matches!(
             self,
-            Self::Wdfldr | Self::Run | Self::Scenarios | Self::Harness | Self::Reinstall
+            Self::Wdfldr | Self::Example | Self::Run | Self::Scenarios | Self::Harness | Self::Reinstall
         )
     }
 
@@ -276,6 +279,7 @@ impl Tests<'_> {
             Part::Emulate => emulate::run(self.context),
             Part::Reproducible => package::reproducible::run(self.context).map(|()| Count::ONE),
             Part::Wdfldr => test_runtime(self.context, self.runtime.as_deref()),
+            Part::Example => test_example(self.context, self.runtime.as_deref()),
             Part::Run => self.end_to_end().run(),
             Part::Scenarios => {
                 let program = build::test_program(self.context, "queued-work-item-harness", "driver")?;
@@ -390,6 +394,7 @@ mod tests {
             wanted(&["--e2e-only"]),
             [
                 Part::Wdfldr,
+                Part::Example,
                 Part::Run,
                 Part::Scenarios,
                 Part::Harness,

@@ -49,6 +49,16 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// The guide's driver, and what drives it.
+    pub(crate) fn of_example(paths: &Paths, session: &'a Session, accounted: bool) -> Self {
+        Self {
+            session,
+            program: paths.out().join("minimal-driver-test.exe"),
+            options: &[],
+            accounted,
+        }
+    }
+
     /// Installs it from the INF beside the program.
     pub(crate) fn install(&self, echo: Echo) -> Result<()> {
         self.chore("install", echo).map(|_| ())

@@ -12,12 +12,14 @@
 //! | `device` | the driver installed, driven, removed, and its account at unload |
 //! | `endtoend` | the tests of all that |
 //! | `runtime` | the tests of the KMDF runtime |
+//! | `example` | the tests of the guide's driver |
 //! | `commands` | `run`, `harness`, `shell`, `log`, `clean-prefix` |
 
 mod child;
 mod commands;
 mod device;
 mod endtoend;
+mod example;
 mod interrupt;
 mod log;
 mod prefix;
@@ -31,5 +33,6 @@ pub(crate) use commands::{
     shell,
 };
 pub(crate) use endtoend::EndToEnd;
+pub(crate) use example::test as test_example;
 pub(crate) use prefix::Prefix;
 pub(crate) use runtime::test as test_runtime;
