@@ -129,6 +129,34 @@ fn a_late_callback_takes_nothing_that_was_queued_after_its_timer_expired() {
     assert_eq!(log.entries(), [2]);
 }
 
+/// Of the host backend: a test that waits for a setting, and then moves time on, must not be faster than the clock.
+#[test]
+fn a_setting_is_counted_when_the_clock_has_it() {
+    const ROUNDS: u64 = 2_000;
+    let (machine, queue, log) = rig(1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..ROUNDS {
+                until(|| log.len() as u64 == round);
+                common::retry(|| {
+                    queue
+                        .fetch()
+                        .ok()
+                        .map(|buffer| queue.enqueue_with_timer(buffer, ms(10)))
+                })
+                .expect("its own");
+            }
+        });
+        for round in 1..=ROUNDS {
+            while machine.settings() < round {
+                core::hint::spin_loop();
+            }
+            assert_eq!(machine.advance(ms(10)), 1, "setting {round}");
+        }
+    });
+    assert_eq!(log.len() as u64, ROUNDS);
+}
+
 #[test]
 fn early_late_and_repeated_callbacks_at_every_setting() {
     for how in [Expiry::Early, Expiry::Held, Expiry::Repeated] {

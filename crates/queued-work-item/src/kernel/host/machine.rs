@@ -88,6 +88,8 @@ pub(super) struct Inner {
     starts: Planned<Start>,
     held: Mutex<Vec<HeldStart>>,
     expiries: Planned<Expiry>,
+    /// How many settings the clock has been given since the plan was set.
+    settings: AtomicU64,
     held_expiries: Mutex<Vec<HeldExpiry>>,
     pub(super) clock: Clock,
     pub(super) parameters: Parameters,
@@ -123,6 +125,12 @@ impl Inner {
 
     pub(super) fn next_expiry(&self) -> Expiry {
         self.expiries.next(Expiry::Normal)
+    }
+
+    /// A setting that was planned is in force.
+    pub(super) fn note_setting(&self) {
+        // Release: whoever has counted it moves a clock on that has it.
+        self.settings.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn hold(&self, start: HeldStart) {
@@ -232,11 +240,12 @@ impl Machine {
     /// Decides what becomes of each setting of a timer from now on; `plan` is given its number, from 0.
     pub fn plan_expiries(&self, plan: impl Fn(u64) -> Expiry + Send + Sync + 'static) {
         self.0.expiries.set(plan);
+        self.0.settings.store(0, Ordering::Relaxed);
     }
 
-    /// How often a timer was set since the plan was.
+    /// How often a timer was set since the plan was; time that is moved on from here on counts for all of them.
     pub fn settings(&self) -> u64 {
-        self.0.expiries.count.load(Ordering::Relaxed)
+        self.0.settings.load(Ordering::Acquire)
     }
 
     /// Starts what is held, and tells how many that was.

@@ -207,6 +207,7 @@ impl Timer {
             number,
         };
         timer.machine.clock.set(after, setting);
+        timer.machine.note_setting();
         if how == Expiry::Early {
             // On another thread: this one may hold a lock that the callback takes.
             HeldExpiry(timer).start();
