@@ -21,6 +21,8 @@ use crate::{
     toolchain::{Arch, Kit, MINGW_GCC, PROGRAM_TARGET, Rust},
 };
 
+mod c_face;
+
 /// What to build and how.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
@@ -36,6 +38,15 @@ pub(crate) struct Options {
     /// Fail on a warning in one of the repository's packages; implied when the variable CI is set
     #[arg(long)]
     pub(crate) deny_warnings: bool,
+}
+
+impl Options {
+    /// Whether this is to be made. The C driver is linked with the library for C drivers.
+    fn wants(&self, artefact: Artefact) -> bool {
+        self.artefacts.is_empty()
+            || self.artefacts.contains(&artefact)
+            || (artefact == Artefact::CFace && self.artefacts.contains(&Artefact::CDriver))
+    }
 }
 
 impl Default for Options {
@@ -79,8 +90,15 @@ struct Builder<'a> {
 /// Builds what is asked for into the output folder.
 pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
     let _lock = context.paths.lock(context.progress)?;
-    if options.arch != Arch::X64 && options.artefacts != [Artefact::Driver] {
-        bail!("only the driver is built for {}: name it", options.arch.name());
+    let is_for_all =
+        |artefact: &Artefact| matches!(artefact, Artefact::Driver | Artefact::CFace | Artefact::CDriver);
+    if options.arch != Arch::X64
+        && (options.artefacts.is_empty() || !options.artefacts.iter().all(is_for_all))
+    {
+        bail!(
+            "only the drivers and the library for C drivers are built for {}: name them",
+            options.arch.name()
+        );
     }
     let deny_warnings = options.deny_warnings || std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
     let (rust, kits) = prepare(context, deny_warnings)?;
@@ -94,7 +112,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
     create_dir(&builder.out())?;
     builder.relink_if_libraries_changed()?;
     for package in PACKAGES {
-        if options.artefacts.is_empty() || options.artefacts.contains(&package.artefact) {
+        if options.wants(package.artefact) {
             builder.make(package)?;
         }
     }
@@ -111,6 +129,12 @@ pub(crate) fn prepare(context: &Context, deny_warnings: bool) -> Result<(Rust, K
     shadow::generate(context, &rust, &kit, &kits, deny_warnings)?;
     Ok((rust, kits))
 }
+
+/// What kernel code needs of the standard library.
+const KERNEL_STD: &[&str] = &[
+    "-Zbuild-std=core,alloc",
+    "-Zbuild-std-features=compiler-builtins-mem",
+];
 
 /// What a program needs of the standard library.
 ///
@@ -186,6 +210,8 @@ impl Builder<'_> {
             Recipe::ExportDriver => self.kernel_module(&step, package, None, pe::Role::ExportDriver)?,
             Recipe::Program { exe } => self.program(&step, package, exe)?,
             Recipe::CLibrary { source } => self.c_library(&step, package, source)?,
+            Recipe::CFace { library, header } => self.c_face(&step, package, library, header)?,
+            Recipe::CDriver { folder } => self.c_driver(&step, package, folder)?,
         };
         step.done(&self.context.paths.shown(&made));
         Ok(())
@@ -235,12 +261,8 @@ impl Builder<'_> {
         inx: Option<&str>,
         role: pe::Role,
     ) -> Result<PathBuf> {
-        let std = [
-            "-Zbuild-std=core,alloc",
-            "-Zbuild-std-features=compiler-builtins-mem",
-        ];
         let target = self.arch.kernel_target();
-        self.cargo(step, package, target, &std)?;
+        self.cargo(step, package, target, KERNEL_STD)?;
         let file = package.file_stem();
         let made = self.target_dir(target, self.profile);
         let sys = self.out().join(format!("{file}.sys"));

@@ -64,11 +64,13 @@ impl Kits {
             .join(KMDF_VERSION)
     }
 
-    fn include(&self) -> PathBuf {
+    /// The kernel's headers.
+    pub(crate) fn include(&self) -> PathBuf {
         self.root.join("Include").join(SDK_VERSION)
     }
 
-    fn framework_include(&self) -> PathBuf {
+    /// The framework's headers.
+    pub(crate) fn framework_include(&self) -> PathBuf {
         self.root.join("Include/wdf/kmdf").join(KMDF_VERSION)
     }
 }

@@ -20,9 +20,11 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     let program = ["-Zbuild-std=std,panic_abort"];
     for package in PACKAGES {
         let (triple, std) = match package.recipe {
-            Recipe::KmdfDriver { .. } | Recipe::ExportDriver => (KERNEL_TARGET, kernel.as_slice()),
+            Recipe::KmdfDriver { .. } | Recipe::ExportDriver | Recipe::CFace { .. } => {
+                (KERNEL_TARGET, kernel.as_slice())
+            }
             Recipe::Program { .. } => (PROGRAM_TARGET, program.as_slice()),
-            Recipe::CLibrary { .. } => continue,
+            Recipe::CLibrary { .. } | Recipe::CDriver { .. } => continue,
         };
         let step = context.progress.step(&format!("lints {}", package.name));
         rust.clippy()

@@ -19,6 +19,12 @@ pub(crate) enum Artefact {
     MinimalDriver,
     /// What drives that driver: `minimal-driver-test.exe`
     MinimalDriverTest,
+    /// The library for C drivers: `queued_work_item.lib` and its header
+    CFace,
+    /// The C driver that uses it: `qwi_c_driver.sys`, its `.pdb` and its INF
+    CDriver,
+    /// What drives that driver: `c-driver-test.exe`
+    CDriverTest,
     /// What Wine 8 lacks for a program made with Rust: `bcryptprimitives.dll`
     Shims,
 }
@@ -34,6 +40,13 @@ pub(crate) enum Recipe {
     Program { exe: &'static str },
     /// A DLL from C and a module-definition file of the same name.
     CLibrary { source: &'static str },
+    /// A static library for drivers in C, by its name without an extension, and the header that declares its functions.
+    CFace {
+        library: &'static str,
+        header: &'static str,
+    },
+    /// A driver from the C files of a folder, with its INF, which lies there, and the library above.
+    CDriver { folder: &'static str },
 }
 
 /// One line of the table.
@@ -91,6 +104,26 @@ pub(crate) const PACKAGES: &[Package] = &[
         recipe: Recipe::Program {
             exe: "minimal-driver-test",
         },
+    },
+    Package {
+        artefact: Artefact::CFace,
+        name: "queued-work-item-c",
+        recipe: Recipe::CFace {
+            library: "queued_work_item",
+            header: "crates/queued-work-item-c/include/queued_work_item.h",
+        },
+    },
+    Package {
+        artefact: Artefact::CDriver,
+        name: "qwi_c_driver",
+        recipe: Recipe::CDriver {
+            folder: "examples/c-driver",
+        },
+    },
+    Package {
+        artefact: Artefact::CDriverTest,
+        name: "c-driver-test",
+        recipe: Recipe::Program { exe: "c-driver-test" },
     },
     Package {
         artefact: Artefact::Shims,
@@ -153,6 +186,10 @@ mod tests {
                         let file = root().join(source).with_extension(extension);
                         assert!(file.is_file(), "{} is missing", file.display());
                     }
+                }
+                Recipe::CDriver { folder } => {
+                    let inx = root().join(folder).join(package.name).with_extension("inx");
+                    assert!(inx.is_file(), "{} is missing", inx.display());
                 }
                 _ => assert!(
                     packages.iter().any(|name| name == package.name),

@@ -12,7 +12,7 @@ use crate::{
     process::Tool,
     progress::Step,
     sanitize,
-    wine::{EndToEnd, RuntimeOptions, test_example, test_runtime},
+    wine::{EndToEnd, RuntimeOptions, test_c_face, test_example, test_runtime},
 };
 
 /// How often a longer run lets the models switch away from a thread that could go on; by default each says itself, 2 or
@@ -79,6 +79,8 @@ enum Part {
     Wdfldr,
     /// The guide's driver in Wine
     Example,
+    /// The library for C drivers: both processors' builds, and a C driver that uses it in Wine
+    CFace,
     /// The main scenario in Wine
     Run,
     /// The acceptance scenarios in Wine; with `--long` also those that take minutes
@@ -109,6 +111,7 @@ impl Part {
         Self::Reproducible,
         Self::Wdfldr,
         Self::Example,
+        Self::CFace,
         Self::Run,
         Self::Scenarios,
         Self::Harness,
@@ -123,7 +126,13 @@ impl Part {
     fn needs_wine(self) -> bool {
         matches!(
             self,
-            Self::Wdfldr | Self::Example | Self::Run | Self::Scenarios | Self::Harness | Self::Reinstall
+            Self::Wdfldr
+                | Self::Example
+                | Self::CFace
+                | Self::Run
+                | Self::Scenarios
+                | Self::Harness
+                | Self::Reinstall
         )
     }
 
@@ -280,6 +289,7 @@ impl Tests<'_> {
             Part::Reproducible => package::reproducible::run(self.context).map(|()| Count::ONE),
             Part::Wdfldr => test_runtime(self.context, self.runtime.as_deref()),
             Part::Example => test_example(self.context, self.runtime.as_deref()),
+            Part::CFace => test_c_face(self.context, self.runtime.as_deref()),
             Part::Run => self.end_to_end().run(),
             Part::Scenarios => {
                 let program = build::test_program(self.context, "queued-work-item-harness", "driver")?;
@@ -395,6 +405,7 @@ mod tests {
             [
                 Part::Wdfldr,
                 Part::Example,
+                Part::CFace,
                 Part::Run,
                 Part::Scenarios,
                 Part::Harness,

@@ -252,6 +252,8 @@ pub(crate) struct Kit {
     pub(crate) llvm_dlltool: PathBuf,
     /// Lists symbols.
     pub(crate) llvm_nm: PathBuf,
+    /// Renames symbols of objects.
+    pub(crate) llvm_objcopy: PathBuf,
     /// The folder of `libclang.so`.
     pub(crate) libclang: PathBuf,
     /// Clang's own headers.
@@ -271,6 +273,7 @@ impl Kit {
         let llvm_lib = llvm_tool("llvm-lib", &mut missing);
         let llvm_dlltool = llvm_tool("llvm-dlltool", &mut missing);
         let llvm_nm = llvm_tool("llvm-nm", &mut missing);
+        let llvm_objcopy = llvm_tool("llvm-objcopy", &mut missing);
         let libclang = libclang_dir()
             .unwrap_or_else(|| lacking("libclang.so (the development files of libclang)", &mut missing));
         let clang_include = clang_include(&clang_cl)
@@ -301,6 +304,7 @@ impl Kit {
             llvm_lib,
             llvm_dlltool,
             llvm_nm,
+            llvm_objcopy,
             libclang,
             clang_include,
             mingw_include,

@@ -59,6 +59,16 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// The C driver, and what drives it.
+    pub(crate) fn of_c_face(paths: &Paths, session: &'a Session, accounted: bool) -> Self {
+        Self {
+            session,
+            program: paths.out().join("c-driver-test.exe"),
+            options: &[],
+            accounted,
+        }
+    }
+
     /// Installs it from the INF beside the program.
     pub(crate) fn install(&self, echo: Echo) -> Result<()> {
         self.chore("install", echo).map(|_| ())

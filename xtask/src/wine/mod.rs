@@ -13,8 +13,10 @@
 //! | `endtoend` | the tests of all that |
 //! | `runtime` | the tests of the KMDF runtime |
 //! | `example` | the tests of the guide's driver |
+//! | `c_face` | the tests of the library for C drivers |
 //! | `commands` | `run`, `harness`, `shell`, `log`, `clean-prefix` |
 
+mod c_face;
 mod child;
 mod commands;
 mod device;
@@ -28,6 +30,7 @@ mod report;
 mod runtime;
 mod session;
 
+pub(crate) use c_face::test as test_c_face;
 pub(crate) use commands::{
     HarnessOptions, LogOptions, RunOptions, RuntimeOptions, ShellOptions, clean_prefix, harness, log, run,
     shell,

@@ -19,7 +19,7 @@ use wdk_sys::{
     },
 };
 
-use super::{EventKind, Irql, MemoryDescriptor, Pool};
+use super::{EventKind, Irql, MemoryDescriptor, Pool, UNITS_PER_SECOND};
 
 mod object;
 pub(crate) mod parameters;
@@ -199,9 +199,9 @@ impl RawEvent {
 
     /// Waits in kernel mode, so that the stack, where the event may be, stays resident.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
-        // 100 ns units; negative is relative.
+        // Negative is relative.
         let mut due = timeout.map(|timeout| LARGE_INTEGER {
-            QuadPart: i64::try_from(timeout.as_nanos().div_ceil(100)).map_or(i64::MIN, |units| -units),
+            QuadPart: units(timeout).map_or(i64::MIN, |units| -units),
         });
         let due = due.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
         // SAFETY: initialised; the caller is at PASSIVE_LEVEL.
@@ -216,6 +216,14 @@ impl RawEvent {
         };
         status == wdk_sys::STATUS_SUCCESS
     }
+}
+
+/// A time in the kernel's units of 100 ns, rounded up. Not by way of `as_nanos`: a division of 128 bits is a call into
+/// the compiler's own library, which a static library for C drivers does without.
+fn units(time: Duration) -> Option<i64> {
+    let whole = time.as_secs().checked_mul(UNITS_PER_SECOND)?;
+    let units = whole.checked_add(u64::from(time.subsec_nanos().div_ceil(100)))?;
+    i64::try_from(units).ok()
 }
 
 /// The framework object that a queue hangs on: a device, or something below one.

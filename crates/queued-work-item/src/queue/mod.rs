@@ -3,6 +3,7 @@
 mod answers;
 mod enqueue;
 mod paged;
+mod raw;
 
 use core::fmt;
 use core::marker::PhantomData;

@@ -67,6 +67,9 @@
 #undef KeQuerySystemTime
 #define KeQueryInterruptTime() (*(volatile ULONG64 *)SharedInterruptTime)
 #define KeQuerySystemTime(CurrentTime) (*(ULONG64 *)(CurrentTime) = *(volatile ULONG64 *)SharedSystemTime)
+/* Intrinsics of the compiler's, which the WDK names so on every processor. */
+#define InterlockedIncrement _InterlockedIncrement
+#define InterlockedDecrement _InterlockedDecrement
 #endif
 #undef _DEVICE_OBJECT
 #undef KeGetCurrentIrql

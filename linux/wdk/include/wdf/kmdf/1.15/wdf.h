@@ -2,14 +2,17 @@
  * The KMDF 1.15 interface: what a client needs to call the framework through its function table.
  *
  * Written from the published ABI. Declared are the types, and a `PFN_...` type for each function of the
- * families below; the inline wrappers that C clients have are left out, since a binding generator can make
- * nothing of them.
+ * families below; of the inline wrappers that C clients have, there are those that a driver here uses.
  */
 #ifndef WDF_H
 #define WDF_H
 
 /* The table's symbol carries the version, so that objects built for two versions do not link. */
 #define WdfFunctions WdfFunctions_01015
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef VOID (*WDFFUNC)(VOID);
 extern const WDFFUNC *WdfFunctions;
@@ -46,5 +49,13 @@ extern WDFFUNC WdfDriverMiniportUnloadOverride;
 #include "wdfcollection.h"
 #include "wdfstring.h"
 #include "wdfregistry.h"
+
+#ifndef __BINDGEN__
+#include "wdfclient.h"
+#endif
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
