@@ -21,6 +21,7 @@ use crate::{
     toolchain::{Arch, Kit, MINGW_GCC, PROGRAM_TARGET, Rust},
 };
 
+mod c_driver;
 mod c_face;
 
 /// What to build and how.

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::mem::{offset_of, size_of};
 
 use queued_work_item::kernel::Parent;
-use queued_work_item::{Config, NtStatus, Passive, QueuedWorkItem};
+use queued_work_item::{Config, CreateError, NtStatus, Passive, QueuedWorkItem};
 use wdk_sys::{PWDF_DRIVER_GLOBALS, WDFFUNC, WDFOBJECT};
 
 use crate::callbacks::{self, ClientContext, Done, EvtReuseCleanup, EvtWork};
@@ -109,5 +109,5 @@ unsafe fn create(parent: WDFOBJECT, config: &QwiConfig) -> Result<Queue, NtStatu
             Queue::create_with_cleanup(passive, parent, &buffers, callback, cleanup)
         }
     }
-    .map_err(|error| error.status())
+    .map_err(CreateError::status)
 }

@@ -13,13 +13,11 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use queued_work_item::NtStatus;
 use wdk_sys::{_WDFFUNCENUM, PWDF_DRIVER_GLOBALS, WDF_DRIVER_GLOBALS, WDFFUNC};
 
-/// What `wdk-sys` calls the framework's functions through.
-// SAFETY: nothing else in a static library defines this symbol, and the build hides it from the client's.
+/// What `wdk-sys` calls the framework's functions through. The build hides it from the client's of the same name.
 #[unsafe(no_mangle)]
 static WdfFunctions_01015: AtomicPtr<WDFFUNC> = AtomicPtr::new(ptr::null_mut());
 
-/// What `wdk-sys` hands the framework's functions.
-// SAFETY: as above.
+/// What `wdk-sys` hands the framework's functions. Hidden as well.
 #[unsafe(no_mangle)]
 static WdfDriverGlobals: AtomicPtr<WDF_DRIVER_GLOBALS> = AtomicPtr::new(ptr::null_mut());
 

@@ -146,7 +146,6 @@ fn duration(timeout: i64) -> Result<Duration, NtStatus> {
         return Err(NtStatus::INVALID_PARAMETER);
     }
     let units = timeout.unsigned_abs();
-    #[expect(clippy::cast_possible_truncation, reason = "less than a second")]
     let nanoseconds = (units % UNITS_PER_SECOND) as u32 * 100;
     Ok(Duration::new(units / UNITS_PER_SECOND, nanoseconds))
 }

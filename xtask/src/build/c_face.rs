@@ -1,33 +1,25 @@
-//! The library for C drivers, and the C driver that uses it.
+//! The library for C drivers.
 //!
 //! Cargo makes a static library for anybody: with the compiler's own routines, with symbols of `wdk-sys`, and with the
 //! two variables by which `wdk-sys` reaches the framework, which every KMDF driver has as well. What a driver links is
 //! made from it here: the one object that all of the Rust code was compiled into, with every symbol but the header's
 //! verbs renamed so that nothing of the client's can have that name.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use object::{
-    LittleEndian as LE, Object as _, ObjectSymbol as _,
+    LittleEndian as LE, Object as _, ObjectSymbol,
     pe::{IMAGE_FILE_MACHINE_AMD64, IMAGE_FILE_MACHINE_ARM64, ImageFileHeader},
     read::{archive::ArchiveFile, coff::CoffFile},
 };
 
-use super::{Builder, Profile};
+use super::{Builder, KERNEL_STD, Profile};
 use crate::{
-    identity,
     packages::Package,
-    paths::{copy_if_changed, create_dir, write_if_changed},
-    pe,
+    paths::{copy_if_changed, create_dir},
     process::Tool,
     progress::Step,
-    stamp::Inputs,
     toolchain::{Arch, Kit},
 };
 
@@ -66,7 +58,7 @@ impl Builder<'_> {
     ) -> Result<PathBuf> {
         let kit = Kit::require()?;
         let target = self.arch.kernel_target();
-        self.cargo(step, package, target, &super::KERNEL_STD)?;
+        self.cargo(step, package, target, KERNEL_STD)?;
         let made = self
             .target_dir(target, self.profile)
             .join(format!("{}.lib", package.file_stem()));
@@ -115,156 +107,6 @@ impl Builder<'_> {
         }
         Ok(to)
     }
-
-    /// Compiles and links the C driver, as the WDK's build does: the sources of a folder, with the library.
-    pub(super) fn c_driver(&self, step: &Step, package: &Package, folder: &str) -> Result<PathBuf> {
-        let kit = Kit::require()?;
-        let root = self.context.paths.root();
-        let name = package.name;
-        let folder = root.join(folder);
-        let sys = self.out().join(format!("{name}.sys"));
-        let sources = sources(&folder)?;
-        let library = self.out().join("queued_work_item.lib");
-
-        let mut inputs = Inputs::new()?;
-        for entry in files(&folder)? {
-            inputs.file(&entry)?;
-        }
-        inputs.file(&library)?;
-        inputs.file(&self.out().join("queued_work_item.h"))?;
-        inputs.folder(&self.kits.root().join("Lib"))?;
-        inputs.folder(&root.join("linux/wdk/include"))?;
-        let stamp = inputs.stamp(&self.context.paths, &format!("{name}-{}", self.arch.name()));
-        if stamp.is_fresh() && sys.is_file() {
-            return Ok(sys);
-        }
-        stamp.begin()?;
-
-        let dir = self
-            .context
-            .paths
-            .linux_dir()
-            .join("obj")
-            .join(name)
-            .join(self.arch.name());
-        create_dir(&dir)?;
-        let mut objects = Vec::new();
-        for source in &sources {
-            let object = dir
-                .join(source.file_stem().unwrap_or_default())
-                .with_extension("obj");
-            self.compile(step, &kit, source, &[], &object)?;
-            objects.push(object);
-        }
-        // A client in C++ includes the same header: that it can is shown by compiling the driver as C++.
-        for source in &sources {
-            let object = dir.join("cpp").with_extension("obj");
-            self.compile(step, &kit, source, &["/TP", "/std:c++17"], &object)?;
-        }
-        let linked = dir.join(format!("{name}.sys"));
-        self.link(step, &kit, &objects, &library, &linked)?;
-
-        let pdb_file = linked.with_extension("pdb");
-        let mut image = fs::read(&linked).with_context(|| format!("cannot read {}", linked.display()))?;
-        let mut pdb = fs::read(&pdb_file).with_context(|| format!("cannot read {}", pdb_file.display()))?;
-        identity::settle(&mut image, Some(&mut pdb)).with_context(|| format!("in {}", linked.display()))?;
-        pe::check(&image, pe::Role::KmdfDriver, self.arch)
-            .with_context(|| format!("{name}.sys is not a proper kernel module ({})", linked.display()))?;
-        write_if_changed(&sys, image)?;
-        write_if_changed(&sys.with_extension("pdb"), pdb)?;
-        let inx = folder.join(name);
-        let inx = inx
-            .strip_prefix(root)
-            .unwrap_or(&inx)
-            .to_string_lossy()
-            .into_owned();
-        self.stamp_inf(step, &inx, &sys.with_extension("inf"))?;
-        stamp.finish()?;
-        Ok(sys)
-    }
-
-    /// One file by clang, with the options of the WDK's build as far as clang has them, and every warning an error.
-    fn compile(&self, step: &Step, kit: &Kit, source: &Path, options: &[&str], object: &Path) -> Result<()> {
-        let mut tool = Tool::new(&kit.clang_cl)
-            .arg(format!("--target={}", self.arch.kernel_target()))
-            .args([
-                "/nologo", "/c", "/O2", "/Z7", "/Zl", "/W4", "/WX", "/X", "/kernel", "/Brepro",
-            ])
-            .arg(format!(
-                "/clang:-ffile-prefix-map={}=/src",
-                self.context.paths.root().display()
-            ))
-            // A kernel has no hosted C library, whose headers would come in else.
-            .args(["-Wextra", "-Wno-#warnings", "/clang:-ffreestanding"])
-            .args(Kit::header_options())
-            .args([
-                "/D_KERNEL_MODE",
-                "/D_WIN64",
-                "/DKMDF_VERSION_MAJOR=1",
-                "/DKMDF_VERSION_MINOR=15",
-            ])
-            .args(self.arch.macros().map(|name| format!("/D{name}")))
-            .args(options);
-        for dir in [
-            kit.clang_include.clone(),
-            self.kits.include().join("km/crt"),
-            self.kits.include().join("km"),
-            self.kits.include().join("shared"),
-            self.kits.framework_include(),
-        ] {
-            tool = tool.arg(format!("/imsvc{}", dir.display()));
-        }
-        tool.arg(format!("/I{}", self.out().display()))
-            .arg(format!("/Fo{}", object.display()))
-            // Else a path such as /home would be an option.
-            .arg("--")
-            .arg(source)
-            .log(&self.context.paths.log("c-driver-compile"))
-            .run(step)?;
-        Ok(())
-    }
-
-    /// The image, by the linker's options that `wdk-build` has for a KMDF driver.
-    fn link(&self, step: &Step, kit: &Kit, objects: &[PathBuf], library: &Path, image: &Path) -> Result<()> {
-        let mut tool = Tool::new(&kit.lld_link)
-            .args([
-                "/nologo",
-                "/DRIVER",
-                "/NODEFAULTLIB",
-                "/SUBSYSTEM:NATIVE",
-                "/KERNEL",
-            ])
-            .args([
-                "/ENTRY:FxDriverEntry",
-                "/NXCOMPAT",
-                "/DYNAMICBASE",
-                "/OPT:REF,ICF",
-                "/INTEGRITYCHECK",
-            ])
-            .args([
-                "/MANIFEST:NO",
-                "/RELEASE",
-                "/Brepro",
-                "/DEBUG",
-                "/PDBALTPATH:%_PDB%",
-                "/WX",
-            ])
-            .arg(format!("/OUT:{}", image.display()))
-            .args(objects)
-            .arg(library);
-        let libraries = [
-            self.kits.kernel_lib(self.arch),
-            self.kits.framework_lib(self.arch),
-        ];
-        for dir in libraries {
-            tool = tool.arg(format!("/LIBPATH:{}", dir.display()));
-        }
-        tool.args(["BufferOverflowFastFailK.lib", "ntoskrnl.lib", "hal.lib"])
-            .args(["WdfLdr.lib", "WdfDriverEntry.lib"])
-            .log(&self.context.paths.log("c-driver-link"))
-            .run(step)?;
-        Ok(())
-    }
 }
 
 /// The object that all of the Rust code is in; the other members are the compiler's, and of C files that bindings
@@ -308,7 +150,7 @@ impl Symbols {
             defined: BTreeSet::new(),
             needed: BTreeSet::new(),
         };
-        for symbol in file.symbols().filter(|symbol| symbol.is_global()) {
+        for symbol in file.symbols().filter(ObjectSymbol::is_global) {
             let name = symbol.name()?.to_owned();
             let of = if symbol.is_undefined() {
                 &mut symbols.needed
@@ -366,7 +208,7 @@ impl Symbols {
 /// The verbs that a header declares: names that are followed by their arguments.
 fn declared(header: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut found = BTreeMap::new();
+    let mut found = BTreeSet::new();
     for (at, _) in header.match_indices(VERBS) {
         if header[..at].ends_with(is_name) {
             continue;
@@ -374,30 +216,10 @@ fn declared(header: &str) -> BTreeSet<String> {
         let rest = &header[at..];
         let length = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
         if rest[length..].starts_with('(') {
-            found.insert(rest[..length].to_owned(), ());
+            found.insert(rest[..length].to_owned());
         }
     }
-    found.into_keys().collect()
-}
-
-/// The files of a folder, by name.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .with_context(|| format!("cannot list {}", folder.display()))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<std::io::Result<_>>()
-        .with_context(|| format!("cannot list {}", folder.display()))?;
-    files.retain(|file| file.is_file());
-    files.sort();
-    Ok(files)
-}
-
-/// The C files of a folder, by name.
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut sources = files(folder)?;
-    sources.retain(|file| file.extension().is_some_and(|extension| extension == "c"));
-    ensure!(!sources.is_empty(), "{} has no C files", folder.display());
-    Ok(sources)
+    found
 }
 
 #[cfg(test)]

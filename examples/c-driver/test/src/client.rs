@@ -27,7 +27,7 @@ const NO_MORE_ENTRIES: NtStatus = NtStatus(0x8000_001A);
 const ENOUGH: u32 = 1000;
 
 /// How long anything may take: the driver's own patience, and more.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 static DRIVER: Identity = Identity {
     hardware_id: r"Root\QwiCDriver",
