@@ -30,7 +30,7 @@ const VERBS: &str = "Qwi";
 const HIDDEN: &str = "Qwi_";
 
 /// What the library needs of the client's `ntoskrnl.lib`.
-const NEEDED: [&str; 11] = [
+const NEEDED: [&str; 12] = [
     "ExAllocatePoolWithTag",
     "ExFreePoolWithTag",
     "KeAcquireSpinLockRaiseToDpc",
@@ -39,6 +39,8 @@ const NEEDED: [&str; 11] = [
     "KeReleaseSpinLock",
     "KeSetEvent",
     "KeWaitForSingleObject",
+    // Of a queue with a thread of its own, which is told from others at run time.
+    "ObfDereferenceObject",
     "PsGetCurrentThreadId",
     "memcpy",
     "memset",
@@ -197,7 +199,7 @@ impl Symbols {
                 || (profile == Profile::Checked && NEEDED_CHECKED.contains(&name.as_str()))
         };
         complain(
-            "the library needs what its page does not list",
+            "the library needs what is not listed here",
             self.needed.iter().filter(|name| !allowed(name)).collect(),
         );
         ensure!(wrong.is_empty(), "{}", wrong.join("; "));
