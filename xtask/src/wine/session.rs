@@ -36,6 +36,10 @@ const PERSISTENCE: &str = "-p600";
 /// Time for Wine to start its services.
 const BOOT: Duration = Duration::from_mins(1);
 
+/// How often Wine is started before that is an error: on a busy machine its first program was once seen to fail, before
+/// anything of ours is in it.
+const STARTS: u32 = 3;
+
 /// Kernel logs that are kept.
 const KEPT_LOGS: usize = 60;
 
@@ -132,10 +136,6 @@ impl Session {
     pub(crate) fn start(context: &Context, name: &str, runtime: Option<&Path>) -> Result<Self> {
         let prefix = Prefix::ensure(context)?;
         let lock = lock(&context.paths)?;
-        prefix.kill()?;
-        prefix.reset()?;
-        place_files(&context.paths, &prefix, runtime)?;
-
         let log = context
             .paths
             .logs()
@@ -151,13 +151,19 @@ impl Session {
             recorder: Some(recorder),
             _lock: lock,
         };
-        session.boot()?;
+        persistently(STARTS, || {
+            session.prefix.kill()?;
+            session.prefix.reset()?;
+            place_files(&context.paths, &session.prefix, runtime)?;
+            session.boot()
+        })?;
         Ok(session)
     }
 
     /// The first programs of a session. All that they start inherits their standard error.
     fn boot(&self) -> Result<()> {
         let recorder = self.recorder()?;
+        let mark = recorder.mark();
         let mut client = self.prefix.wine(KERNEL_DEBUG);
         client.args(["cmd", "/c", "exit"]);
         for mut command in [self.prefix.server(&[PERSISTENCE]), client] {
@@ -182,8 +188,9 @@ impl Session {
                 .context("cannot wait for Wine")?;
             ensure!(
                 status.success(),
-                "Wine did not start: {} {status}\nkernel log: {}",
+                "Wine did not start: {} {status}\n{}\nkernel log: {}",
                 command.get_program().display(),
+                recorder.tail_since(mark, report::TAIL).join("\n"),
                 self.log().display()
             );
         }
@@ -302,6 +309,17 @@ impl Drop for Session {
     }
 }
 
+/// Tries until it succeeds, `tries` times at most. Every failure is told.
+fn persistently(tries: u32, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
+    for nth in 1..tries {
+        match attempt() {
+            Err(error) => eprintln!("warning: try {nth} of {tries}: {error:#}"),
+            success => return success,
+        }
+    }
+    attempt()
+}
+
 /// Puts into the prefix what Wine lacks.
 fn place_files(paths: &Paths, prefix: &Prefix, runtime: Option<&Path>) -> Result<()> {
     let own = paths.out().join("wdfldr.sys");
@@ -380,6 +398,23 @@ mod tests {
         assert_eq!(at(951_827_696), "20000229-123456.000");
         assert_eq!(at(1_709_251_199), "20240229-235959.000");
         assert_eq!(at(4_107_542_400), "21000301-000000.000");
+    }
+
+    #[test]
+    fn a_start_is_tried_again_and_not_for_ever() {
+        let mut calls = 0;
+        let mut fails = |times: u32| {
+            calls = 0;
+            let result = persistently(3, || {
+                calls += 1;
+                ensure!(calls > times, "failure {calls}");
+                Ok(())
+            });
+            (result.map_err(|error| error.to_string()), calls)
+        };
+        assert_eq!(fails(0), (Ok(()), 1));
+        assert_eq!(fails(2), (Ok(()), 3));
+        assert_eq!(fails(9), (Err("failure 3".to_owned()), 3));
     }
 
     #[test]
