@@ -15,12 +15,13 @@ use queued_work_item::kernel::Parent;
 use queued_work_item::kernel::host::Machine;
 use queued_work_item::{Config, QueuedWorkItem};
 use queued_work_item_bench::{
-    Bytes, Crossbeam, Floor, Mpsc, MutexQueue, Post, Rig, SpinQueue, passive, queue,
+    Bytes, Crossbeam, Floor, Mpsc, MutexQueue, Post, Rig, SpinQueue, passive, queue, threaded,
 };
 
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
     "queue",
     "queue, bytes",
+    "threaded",
     "floor",
     "mutex+VecDeque",
     "spin+VecDeque",
@@ -127,6 +128,7 @@ fn posts<const N: usize>(rounds: u32, depth: u64, producers: u64, batch: u64) ->
     let many = capacity as usize;
     let ours = Rig::new(|stage| queue::<[u8; N]>(capacity, move |_| stage.ran()));
     let bytes = Rig::new(|stage| Bytes::new(capacity, N, move |_| stage.ran()));
+    let thread = Rig::new(|stage| threaded::<[u8; N]>(capacity, move |_| stage.ran()));
     let floor = Rig::new(|stage| Floor::<[u8; N], _>::new(capacity, move |_| stage.ran()));
     let mutex = Rig::new(|stage| MutexQueue::<[u8; N]>::new(many, move |_| stage.ran()));
     let spin = Rig::new(|stage| SpinQueue::<[u8; N]>::new(many, move |_| stage.ran()));
@@ -137,6 +139,7 @@ fn posts<const N: usize>(rounds: u32, depth: u64, producers: u64, batch: u64) ->
         &mut [
             Some(&mut || post::<N, _>(&ours, depth, producers, batch)),
             Some(&mut || post::<N, _>(&bytes, depth, producers, batch)),
+            Some(&mut || post::<N, _>(&thread, depth, producers, batch)),
             Some(&mut || post::<N, _>(&floor, depth, producers, batch)),
             Some(&mut || post::<N, _>(&mutex, depth, producers, batch)),
             Some(&mut || post::<N, _>(&spin, depth, producers, batch)),
@@ -168,6 +171,7 @@ fn executions(rounds: u32, producers: u64, burst: u64) -> Samples {
     let many = capacity as usize;
     let ours = Rig::new(|stage| queue::<[u8; 64]>(capacity, move |_| stage.ran()));
     let bytes = Rig::new(|stage| Bytes::new(capacity, 64, move |_| stage.ran()));
+    let thread = Rig::new(|stage| threaded::<[u8; 64]>(capacity, move |_| stage.ran()));
     let mutex = Rig::new(|stage| MutexQueue::<[u8; 64]>::new(many, move |_| stage.ran()));
     let spin = Rig::new(|stage| SpinQueue::<[u8; 64]>::new(many, move |_| stage.ran()));
     let mpsc = Rig::new(|stage| Mpsc::<[u8; 64]>::new(move |_| stage.ran()));
@@ -177,6 +181,7 @@ fn executions(rounds: u32, producers: u64, burst: u64) -> Samples {
         &mut [
             Some(&mut || execute(&ours, producers, burst)),
             Some(&mut || execute(&bytes, producers, burst)),
+            Some(&mut || execute(&thread, producers, burst)),
             None,
             Some(&mut || execute(&mutex, producers, burst)),
             Some(&mut || execute(&spin, producers, burst)),
@@ -217,12 +222,14 @@ fn await_each(queue: &impl Post<Awaited>, count: u64) -> f64 {
 fn round_trips(rounds: u32, count: u64) -> Samples {
     let ours = queue::<[u8; 64]>(1, |_| ());
     let bytes = Bytes::new(1, 64, |_| ());
+    let thread = threaded::<[u8; 64]>(1, |_| ());
     let mutex = MutexQueue::<Awaited>::new(1, |(_, signal)| signal.set());
     let spin = SpinQueue::<Awaited>::new(1, |(_, signal)| signal.set());
     let mpsc = Mpsc::<Awaited>::new(|(_, signal)| signal.set());
     let crossbeam = Crossbeam::<Awaited>::new(1, |(_, signal)| signal.set());
     let passive_ours = &mut passive();
     let passive_bytes = &mut passive();
+    let passive_thread = &mut passive();
     Samples::take(
         rounds,
         &mut [
@@ -243,6 +250,13 @@ fn round_trips(rounds: u32, count: u64) -> Samples {
                 }
                 nanoseconds(begun.elapsed(), count)
             }),
+            Some(&mut || {
+                let begun = Instant::now();
+                for _ in 0..count {
+                    thread.enqueue_and_wait(passive_thread, [7; 64]).expect("it runs");
+                }
+                nanoseconds(begun.elapsed(), count)
+            }),
             None,
             Some(&mut || await_each(&mutex, count)),
             Some(&mut || await_each(&spin, count)),
@@ -255,9 +269,13 @@ fn round_trips(rounds: u32, count: u64) -> Samples {
 fn print_row(name: &str, row: Row) {
     let cell = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |ns| format!("{ns:.1}"));
     let cells: Vec<String> = row.iter().map(|figure| cell(*figure)).collect();
-    let [ours, _, floor, others @ ..] = row;
+    let [ours, _, thread, floor, others @ ..] = row;
     let over_floor = match (ours, floor) {
         (Some(ours), Some(floor)) => format!("{:.2}", ours / floor),
+        _ => "-".to_owned(),
+    };
+    let over_queue = match (thread, ours) {
+        (Some(thread), Some(ours)) => format!("{:.2}", thread / ours),
         _ => "-".to_owned(),
     };
     let gain = |other: Option<f64>| match (ours, other) {
@@ -266,7 +284,7 @@ fn print_row(name: &str, row: Row) {
     };
     let gains: Vec<String> = others.into_iter().map(gain).collect();
     println!(
-        "| {name} | {} | {over_floor} | {} |",
+        "| {name} | {} | {over_floor} | {over_queue} | {} |",
         cells.join(" | "),
         gains.join(" | ")
     );
@@ -303,14 +321,14 @@ fn main() {
     let rounds = |full: u32| if quick { full.div_ceil(10).max(3) } else { full };
     println!(
         "{} processors. Nanoseconds an operation: the least of all rounds, unless it says median. Then the queue's\n\
-         cost over the floor's, and each alternative's over the queue's.\n",
+         cost over the floor's, and over the queue's that of the one with a thread and of each alternative.\n",
         thread::available_parallelism().map_or(0, usize::from)
     );
     println!(
-        "| operation | {} | queue/floor | mutex/queue | spin/queue | mpsc/queue | crossbeam/queue |",
+        "| operation | {} | queue/floor | threaded/queue | mutex/queue | spin/queue | mpsc/queue | crossbeam/queue |",
         COLUMNS.join(" | ")
     );
-    println!("|---|{}", "---:|".repeat(COLUMNS.len() + 5));
+    println!("|---|{}", "---:|".repeat(COLUMNS.len() + 6));
     for depth in [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000] {
         let full = u32::try_from((10_000_000 / depth).clamp(10, 200)).expect("few");
         print_row(

@@ -7,7 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use queued_work_item::kernel::Parent;
-use queued_work_item::{Config, QueuedWorkItem};
+use queued_work_item::threaded::ThreadedConfig;
+use queued_work_item::{Config, NtStatus, QueuedWorkItem, ThreadedBufferQueue};
 
 use crate::{Post, passive};
 
@@ -30,6 +31,24 @@ pub fn queue<T: Send + 'static>(
         move |item, _| handler(item.payload()),
     )
     .expect("create")
+}
+
+/// The library's queue with a thread of its own, started.
+///
+/// # Panics
+/// When there is no memory for it.
+pub fn threaded<T: Send + 'static>(
+    capacity: u32,
+    mut handler: impl FnMut(&T) + Send + 'static,
+) -> ThreadedBufferQueue<T> {
+    let config = ThreadedConfig::new(Config::new(capacity));
+    let queue = ThreadedBufferQueue::create(&mut passive(), &config, move |work, _| {
+        handler(work.payload());
+        work.complete(NtStatus::SUCCESS)
+    })
+    .expect("create");
+    queue.start(&mut passive()).expect("a thread");
+    queue
 }
 
 /// The library's queue of bytes, whose length it learns at run time.

@@ -5,13 +5,13 @@
 //! of them, `benches/speed.rs` distributions by criterion, and `benches/probe.rs` is for an instruction counter. `cargo
 //! xtask bench` runs the first two, `cargo xtask test budget` the last.
 
-use queued_work_item::{Passive, QueuedWorkItem};
+use queued_work_item::{Passive, QueuedWorkItem, ThreadedBufferQueue};
 
 mod contenders;
 mod floor;
 mod stage;
 
-pub use self::contenders::{Bytes, Crossbeam, Mpsc, MutexQueue, SpinQueue, queue};
+pub use self::contenders::{Bytes, Crossbeam, Mpsc, MutexQueue, SpinQueue, queue, threaded};
 pub use self::floor::Floor;
 pub use self::stage::{Rig, Stage};
 
@@ -30,6 +30,12 @@ pub trait Post<T>: Sync {
 }
 
 impl<T: Send + 'static> Post<T> for QueuedWorkItem<T> {
+    fn post(&self, item: T) -> bool {
+        self.enqueue(item).is_ok()
+    }
+}
+
+impl<T: Send + 'static> Post<T> for ThreadedBufferQueue<T> {
     fn post(&self, item: T) -> bool {
         self.enqueue(item).is_ok()
     }
