@@ -36,6 +36,15 @@
 //! # Ok::<_, queued_work_item::CreateError>(())
 //! ```
 //!
+//! Beside it are what it is made of and what it is mistaken for:
+//!
+//! | | |
+//! |---|---|
+//! | [`ThreadedBufferQueue`] | the same on a thread of the queue's own; items may be answered later |
+//! | [`ScheduledTask`] | one task at a moment of the device's life, with retries |
+//! | [`BufferQueue`], [`BufferPool`], [`BufferSink`] | buffers with contexts, from pool or a lookaside list, and queues of them |
+//! | [`Rundown`] | keeps what is in use from being torn down |
+//!
 //! # The life of an item
 //! ```text
 //!              pop                   push                  take, turn round              begin
@@ -243,7 +252,7 @@
 //! | `DMF_QueuedWorkItem_EnqueueAndWait` | `enqueue_and_wait`, `enqueue_and_wait_timeout` |
 //! | `DMF_QueuedWorkItem_StatusSet` | [`Item::set_status`] |
 //! | `DMF_QueuedWorkItem_Flush`, which drops and ends | [`flush`](QueuedWorkItem::flush), which waits; [`cancel`](QueuedWorkItem::cancel), which drops; [`close`](QueuedWorkItem::close), which ends |
-//! | `DMF_ThreadedBufferQueue_Stop`, `_Start` | [`stop`](QueuedWorkItem::stop), [`stop_and_wait`](QueuedWorkItem::stop_and_wait), [`start`](QueuedWorkItem::start) |
+//! | `DMF_ThreadedBufferQueue` | [`ThreadedBufferQueue`]; its stop and start also as [`stop`](QueuedWorkItem::stop), [`stop_and_wait`](QueuedWorkItem::stop_and_wait) and [`start`](QueuedWorkItem::start) of a `QueuedWorkItem` |
 //! | `PoolType`, paged | [`PagedQueuedWorkItem`], a type of its own: its enqueue takes the [`Passive`] token too |
 //! | `DMF_BufferPool` as a source, as a sink | [`BufferPool`], [`BufferSink`] |
 //! | `DMF_BufferQueue` | [`BufferQueue`] |
