@@ -221,7 +221,8 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> QueuedWorkItem<T, K, C> {
         Ok(Closed { cancelled })
     }
 
-    /// Items accepted and not ended, the running one included. IRQL `<= DISPATCH_LEVEL`.
+    /// Items accepted and not ended, the running one included, which counts until the drainer goes on, a moment after its
+    /// waiter has woken. IRQL `<= DISPATCH_LEVEL`.
     pub fn len(&self) -> u32 {
         let core = self.core();
         let ready = core.look();

@@ -235,8 +235,8 @@ impl<T: Payload + ?Sized, K: Completion, C: Context> ThreadedBufferQueue<T, K, C
         self.core().pending.0.load().is_closing()
     }
 
-    /// Items accepted and not begun, and the one that runs; without those that are pended. DMF's `Count`. IRQL
-    /// `<= DISPATCH_LEVEL`.
+    /// Items accepted and not begun, and the one that runs; without those that are pended. DMF's `Count`. An item counts
+    /// until the thread goes on, a moment after its waiter has woken. IRQL `<= DISPATCH_LEVEL`.
     pub fn len(&self) -> u32 {
         let core = self.core();
         u32::try_from(core.look().length())
